@@ -1,0 +1,49 @@
+"""paretune: hyperparameter search for expensive, distributed PyTorch training on Ray.
+
+The public names, imported when first used: `import paretune` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from paretune import errors as errors
+    from paretune.flow import Study as Study
+    from paretune.flow import load as load
+    from paretune.flow import search as search
+    from paretune.objective import Objective as Objective
+    from paretune.optimizer import Optimizer as Optimizer
+    from paretune.parameters import Choice as Choice
+    from paretune.parameters import Float as Float
+    from paretune.parameters import Int as Int
+    from paretune.space import Space as Space
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Choice": "paretune.parameters",
+    "Float": "paretune.parameters",
+    "Int": "paretune.parameters",
+    "Objective": "paretune.objective",
+    "Optimizer": "paretune.optimizer",
+    "Space": "paretune.space",
+    "Study": "paretune.flow",
+    "load": "paretune.flow",
+    "search": "paretune.flow",
+}
+
+__all__ = ["Choice", "Float", "Int", "Objective", "Optimizer", "Space", "Study", "errors", "load", "search"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("paretune.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'paretune' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,148 @@
+"""The log of a study and what follows from it.
+
+A study is a pure function of its log: `Log` takes entries in order and keeps what is derived from them - trials, the
+history an algorithm learns from, what is pending. The engine appends to one as things happen, a resumed study feeds
+it the stored entries, a report reads it; all see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from paretune.parameters import Config
+from paretune.records import ENDINGS, Entry, Event, Observation, Report, Status, Suggestion
+
+
+@dataclass(slots=True)
+class Trial:
+    """The present state of one trial."""
+
+    suggestion: Suggestion
+    status: Status = "pending"
+    attempt: int = 0
+    reports: list[Report] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    started_s: float | None = None
+    ended_s: float | None = None
+    reason: str | None = None
+    traceback: str | None = None
+
+    @property
+    def id(self) -> int:
+        return self.suggestion.id
+
+    @property
+    def config(self) -> Config:
+        return self.suggestion.config
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDINGS
+
+    @property
+    def resource(self) -> float:
+        return self.reports[-1].resource if self.reports else 0.0
+
+    @property
+    def step(self) -> int:
+        return self.reports[-1].step if self.reports else 0
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The last checkpoint that was recorded."""
+        return next((r.checkpoint for r in reversed(self.reports) if r.checkpoint), None)
+
+    @property
+    def seconds(self) -> float:
+        """From its first start to its end, or to its last sign of life."""
+        if self.started_s is None:
+            return 0.0
+        last = self.ended_s or (self.reports[-1].time_s if self.reports else self.started_s)
+        return last - self.started_s
+
+    @property
+    def worker_seconds(self) -> float:
+        return sum(report.worker_seconds for report in self.reports)
+
+    @property
+    def observation(self) -> Observation:
+        return Observation(
+            trial=self.id,
+            config=self.config,
+            status=self.status,
+            resource=self.resource,
+            metrics=dict(self.metrics),
+        )
+
+
+class Log:
+    """Entries in order, and the state they add up to."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.entries: list[Entry] = []
+        self.trials: dict[int, Trial] = {}
+        self._history: list[Observation] = []
+        for entry in entries:
+            self.append(entry)
+
+    def append(self, entry: Entry) -> None:
+        """Take one more entry; its position must be the next one."""
+        if entry.position != self.position:
+            raise ValueError(f"log: position must be {self.position}, got {entry.position}")
+        self.entries.append(entry)
+        if isinstance(entry, Report):
+            self._append_report(entry)
+        elif entry.trial is not None:
+            self._append_event(entry, entry.trial)
+
+    @property
+    def position(self) -> int:
+        """The number of entries, which is the position of the next one."""
+        return len(self.entries)
+
+    @property
+    def history(self) -> Sequence[Observation]:
+        """One observation for each ended trial, in the order in which they ended."""
+        return self._history
+
+    @property
+    def pending(self) -> list[Suggestion]:
+        """The suggestions whose trials have not ended, in order of their numbers."""
+        return [trial.suggestion for _, trial in sorted(self.trials.items()) if not trial.ended]
+
+    @property
+    def ended(self) -> list[Trial]:
+        """The trials that have ended, in order of their numbers."""
+        return [trial for _, trial in sorted(self.trials.items()) if trial.ended]
+
+    def before(self, position: int) -> Log:
+        """The log as it stood when it had `position` entries."""
+        return Log(self.entries[:position])
+
+    def _append_report(self, report: Report) -> None:
+        trial = self.trials[report.trial]
+        trial.reports.append(report)
+        trial.metrics.update(report.metrics)
+
+    def _append_event(self, event: Event, number: int) -> None:
+        if event.kind == "suggested":
+            assert event.suggestion is not None
+            self.trials[number] = Trial(event.suggestion)
+            return
+        trial = self.trials[number]
+        if event.kind == "started":
+            trial.status, trial.attempt = "running", event.attempt
+            trial.started_s = trial.started_s or event.time_s
+        elif event.kind == "paused":
+            trial.status = "paused"
+        elif event.kind in ENDINGS:
+            self._end(trial, event)
+
+    def _end(self, trial: Trial, event: Event) -> None:
+        if trial.ended:
+            raise ValueError(f"log: trial {trial.id} ended twice, {trial.status} and then {event.kind}")
+        trial.status, trial.ended_s, trial.reason = event.kind, event.time_s, event.reason  # type: ignore[assignment]
+        trial.traceback = event.details.get("traceback")
+        trial.metrics.update(event.metrics)
+        self._history.append(trial.observation)

@@ -1,0 +1,132 @@
+"""What is said and remembered about a study: frozen records, no behaviour beyond their own fields.
+
+A *proposal* is what an algorithm returns; given its number and its place in the log it is a *suggestion*, and the
+trial that tries it has the same number. *Events* and *reports* are the two kinds of log entry; both carry a `position`
+from one rising counter, so that the two together have one order. An *observation* is what an algorithm learns from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+from paretune.parameters import Config
+
+Metrics: TypeAlias = Mapping[str, float]
+
+Status = Literal["pending", "running", "paused", "completed", "stopped", "failed", "diverged"]
+Ending = Literal["completed", "stopped", "failed", "diverged"]
+ENDINGS: tuple[Ending, ...] = get_args(Ending)
+
+EventKind = Literal[
+    "opened",  # a writer took the study over; details: versions, host
+    "amended",  # details: the settings that changed, {"search": {"trials": 60}}
+    "suggested",  # suggestion
+    "started",  # a trial began its attempt-th run; details: {"checkpoint": path or None}
+    "paused",
+    "promoted",
+    "completed",  # metrics: the last report's
+    "stopped",  # metrics; reason
+    "failed",  # reason (one line); details: {"traceback": ...}
+    "diverged",  # reason; metrics: the finite ones of the last report
+    "interrupted",  # the study was interrupted; reason
+    "closed",  # the study ended; reason
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A configuration an algorithm wants tried, and why.
+
+    `origin` says how it came about (default, initial, model, random ...). `mean` and `sd` are the surrogate's
+    prediction per objective in the metric's own units; `fit` holds the surrogate's hyperparameters, for diagnosis and
+    to warm-start the next fit from the log.
+    """
+
+    config: Config
+    origin: str
+    acquisition: float | None = None
+    mean: Metrics | None = None
+    sd: Metrics | None = None
+    fit: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """A numbered proposal: everything needed to compute it again.
+
+    `history_position` is the number of log entries it was computed from, `pending` the trials that were under way or
+    already suggested then, `seconds` the time it took.
+    """
+
+    id: int
+    proposal: Proposal
+    algorithm: str
+    history_position: int
+    pending: tuple[int, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def config(self) -> Config:
+        return self.proposal.config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What became of a suggestion at a resource; `metrics` is empty for a trial that failed before its first report."""
+
+    trial: int
+    config: Config
+    status: Status
+    resource: float
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a trial, or (with `trial` None) to the study. `time_s` is seconds since the epoch."""
+
+    position: int
+    kind: EventKind
+    time_s: float
+    trial: int | None = None
+    attempt: int = 0
+    suggestion: Suggestion | None = None
+    metrics: Metrics = field(default_factory=dict)
+    reason: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One `ray.train.report` of a trial.
+
+    `step` counts a trial's reports from 1 and goes on across attempts; `resource` is what it has used so far (epochs,
+    unless the loop reports none: then the step); `worker_seconds` is the time since the report before, times the
+    trial's workers; `checkpoint` is the path of the saved checkpoint inside the study's folder.
+    """
+
+    position: int
+    trial: int
+    attempt: int
+    step: int
+    resource: float
+    time_s: float
+    metrics: Metrics
+    worker_seconds: float = 0.0
+    checkpoint: str | None = None
+
+
+Entry: TypeAlias = Event | Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a study was made; stored once with it."""
+
+    created_s: float
+    paretune: str
+    versions: Mapping[str, str]
+    git_commit: str | None
+    host: str

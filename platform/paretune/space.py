@@ -1,0 +1,254 @@
+"""A search space: named parameters, some present only `when` others have certain values.
+
+    config  {"lr": 0.001, "optimizer": "adamw"}      what the user's code sees: inactive parameters are absent
+    x_d     one number in [0, 1] per parameter        what algorithms see: inactive coordinates are INACTIVE
+
+`encode` and `decode` go between the two, `to_dict` / `from_dict` between a space and its YAML form, `to_optuna` /
+`from_optuna` between a space and Optuna's distributions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from paretune.errors import SpaceError, nearest
+from paretune.parameters import Choice, Config, Float, Int, Parameter, Value, same
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+__all__ = ["INACTIVE", "Choice", "Config", "Float", "Int", "Parameter", "Space", "Value"]
+
+INACTIVE = 0.5
+"""The coordinate of a parameter that is not there: one fixed value, so that equal configurations have equal x_d."""
+
+_KINDS: dict[str, type[Float] | type[Int] | type[Choice]] = {"float": Float, "int": Int, "choice": Choice}
+_FIELDS = {
+    "float": ("low", "high", "log", "step", "default", "when"),
+    "int": ("low", "high", "log", "step", "default", "when"),
+    "choice": ("options", "ordered", "default", "when"),
+}
+
+
+class Space(Mapping[str, Parameter]):
+    """An ordered mapping from names to parameters whose conditions are known to be sound."""
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        if not isinstance(parameters, Mapping) or not parameters:
+            raise SpaceError(
+                "space must have at least one parameter",
+                hint="lr: {type: float, low: 1e-5, high: 1e-2, log: true}",
+            )
+        self._parameters = dict(parameters)
+        for name, parameter in self._parameters.items():
+            if not isinstance(name, str) or not name:
+                raise SpaceError(f"a parameter's name must be a non-empty string, got {name!r}")
+            if not isinstance(parameter, Float | Int | Choice):
+                raise SpaceError(
+                    f"{name}: must be a Float, Int or Choice, got {type(parameter).__name__}",
+                    hint="pt.Float(low, high), pt.Int(low, high) or pt.Choice([...])",
+                )
+        self._check_conditions()
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self._parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __repr__(self) -> str:
+        return f"Space({', '.join(f'{name}={parameter!r}' for name, parameter in self.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._parameters))
+
+    # -- conditions ------------------------------------------------------------------------------------------------
+
+    def _check_conditions(self) -> None:
+        names = list(self._parameters)
+        for position, (name, parameter) in enumerate(self._parameters.items()):
+            for parent, values in parameter.when.items():
+                if parent not in self._parameters:
+                    raise SpaceError(
+                        f"{name}: when names {parent!r}, which is no parameter", hint=nearest(parent, names)
+                    )
+                if names.index(parent) >= position:
+                    cycle = self._cycle(name)
+                    if cycle:
+                        raise SpaceError(f"{name}: conditions run in a circle: {' -> '.join(cycle)}")
+                    raise SpaceError(
+                        f"{name}: when names {parent!r}, which comes later",
+                        hint=f"put {parent} before {name}",
+                    )
+                self._check_parent_values(name, parent, values)
+
+    def _check_parent_values(self, name: str, parent: str, values: tuple[Value, ...]) -> None:
+        parameter = self._parameters[parent]
+        if isinstance(parameter, Float):
+            raise SpaceError(
+                f"{name}: when names {parent!r}, a float, which equals a given value with probability zero",
+                hint="a condition needs an int or a choice",
+            )
+        for value in values:
+            try:
+                parameter.check(value)
+            except SpaceError as error:
+                raise SpaceError(f"{name}: when: {parent}: {error.message}", hint=error.hint) from None
+
+    def _cycle(self, start: str) -> list[str]:
+        """The way from `start` back to itself along `when`, or nothing."""
+        stack: list[list[str]] = [[start]]
+        while stack:
+            path = stack.pop()
+            for parent in self._parameters[path[-1]].when:
+                if parent == start:
+                    return [*path, start]
+                if parent in self._parameters and parent not in path:
+                    stack.append([*path, parent])
+        return []
+
+    @property
+    def conditional(self) -> bool:
+        """Whether any parameter is conditional."""
+        return any(parameter.when for parameter in self.values())
+
+    @property
+    def cardinality(self) -> float:
+        """An upper bound on the number of configurations; infinite as soon as one parameter is continuous."""
+        return math.prod(parameter.cardinality for parameter in self.values())
+
+    def is_active(self, name: str, config: Config) -> bool:
+        """Whether `name` is present beside the parameters of `config` that come before it."""
+        return all(
+            parent in config and any(same(config[parent], value) for value in values)
+            for parent, values in self._parameters[name].when.items()
+        )
+
+    # -- configurations --------------------------------------------------------------------------------------------
+
+    def check(self, config: Config) -> None:
+        """Raise SpaceError unless `config` has exactly the active parameters, each with a legal value."""
+        for name in config:
+            if name not in self._parameters:
+                raise SpaceError(f"{name}: no such parameter", hint=nearest(name, self._parameters))
+        for name, parameter in self.items():
+            active = self.is_active(name, config)
+            if active != (name in config):
+                state = "missing" if active else f"given, but present only when {_spell(parameter)}"
+                raise SpaceError(f"{name}: {state}")
+            if active:
+                try:
+                    parameter.check(config[name])
+                except SpaceError as error:
+                    raise error.located(name) from None
+
+    def default(self) -> dict[str, Value] | None:
+        """The default configuration, or None when no parameter has a default; middles stand in for missing ones."""
+        if all(parameter.default is None for parameter in self.values()):
+            return None
+        config: dict[str, Value] = {}
+        for name, parameter in self.items():
+            if self.is_active(name, config):
+                given = parameter.default
+                config[name] = parameter.from_unit(0.5) if given is None else given
+        return config
+
+    def encode(self, config: Config) -> npt.NDArray[np.float64]:
+        """Map a configuration to x_d in the unit cube; shape (d,), INACTIVE where a parameter is absent."""
+        return np.array([p.to_unit(config[n]) if n in config else INACTIVE for n, p in self.items()])
+
+    def decode(self, x_d: npt.ArrayLike) -> dict[str, Value]:
+        """Map a point of the unit cube, shape (d,), to a configuration; inactive parameters are left out."""
+        units = np.asarray(x_d, dtype=np.float64)
+        if units.shape != (len(self),):
+            raise SpaceError(f"a point needs shape ({len(self)},), got {units.shape}")
+        config: dict[str, Value] = {}
+        for (name, parameter), unit in zip(self.items(), units.tolist(), strict=True):
+            if self.is_active(name, config):
+                config[name] = parameter.from_unit(unit)
+        return config
+
+    def key(self, config: Config) -> tuple[tuple[str, str, Value], ...]:
+        """A hashable identity of a configuration, to recognise duplicates."""
+        return tuple((n, type(config[n]).__name__, config[n]) for n in self if n in config)
+
+    # -- YAML ------------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The space as plain data: what a spec file holds under `space:`."""
+        return {name: _to_dict(parameter) for name, parameter in self.items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Space:
+        """Build a space from plain data (or from parameters); errors name the parameter."""
+        if not isinstance(data, Mapping):
+            raise SpaceError(f"space must map names to parameters, got {type(data).__name__}")
+        return cls({name: _from_dict(name, entry) for name, entry in data.items()})
+
+    # -- Optuna ----------------------------------------------------------------------------------------------------
+
+    def to_optuna(self) -> dict[str, BaseDistribution]:
+        """Optuna's distribution of every parameter; conditions, defaults and order have no counterpart there."""
+        from paretune import _optuna
+
+        return {name: _optuna.distribution(parameter) for name, parameter in self.items()}
+
+    @classmethod
+    def from_optuna(cls, distributions: Mapping[str, BaseDistribution]) -> Space:
+        """The flat space of a mapping of Optuna distributions."""
+        from paretune import _optuna
+
+        return cls({name: _optuna.parameter(distribution) for name, distribution in distributions.items()})
+
+
+def _spell(parameter: Parameter) -> str:
+    return " and ".join(f"{parent} in {list(values)}" for parent, values in parameter.when.items())
+
+
+def _to_dict(parameter: Parameter) -> dict[str, Any]:
+    kind = next(name for name, cls in _KINDS.items() if isinstance(parameter, cls))
+    result: dict[str, Any] = {"type": kind}
+    for name in _FIELDS[kind]:
+        value = getattr(parameter, name)
+        if name == "when":
+            value = {parent: list(v) if len(v) > 1 else v[0] for parent, v in value.items()}
+        if value is None or value is False or value == {} or (name == "step" and value == 1 and kind == "int"):
+            continue
+        result[name] = list(value) if name == "options" else value
+    return result
+
+
+def _from_dict(name: str, entry: object) -> Parameter:
+    if isinstance(entry, Float | Int | Choice):
+        return entry
+    if not isinstance(entry, Mapping):
+        raise SpaceError(f"{name}: must be a mapping with a type, got {entry!r}", hint="{type: float, low: 0, high: 1}")
+    kind = entry.get("type")
+    if kind not in _KINDS:
+        raise SpaceError(f"{name}: type must be one of float, int, choice, got {kind!r}", hint=nearest(kind, _KINDS))
+    fields = {key: value for key, value in entry.items() if key != "type"}
+    for key in fields:
+        if key not in _FIELDS[kind]:
+            raise SpaceError(f"{name}: unknown key {key!r} for a {kind}", hint=nearest(key, _FIELDS[kind]))
+    required = ("options",) if kind == "choice" else ("low", "high")
+    for key in required:
+        if key not in fields:
+            raise SpaceError(f"{name}: {key} is missing")
+    for flag in ("log", "ordered"):
+        if not isinstance(fields.get(flag, False), bool):
+            raise SpaceError(f"{name}: {flag} must be true or false, got {fields[flag]!r}")
+    try:
+        return _KINDS[kind](**fields)
+    except SpaceError as error:
+        raise error.located(name) from None

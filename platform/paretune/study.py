@@ -1,0 +1,226 @@
+"""A study's specification: all that one run needs, validated once, and its way in and out of YAML.
+
+StudySpec
+  name, trainable, store
+  objectives   -> Objectives
+  space        -> Space
+  search       -> SearchSettings   algorithm, trials, hours, concurrency, seed
+  train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, config
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from paretune.errors import InputError, SpecError, nearest
+from paretune.objective import Objectives
+from paretune.parameters import Value
+from paretune.space import Space
+
+DEFAULT_STORE = "paretune-results"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class SearchSettings(_Strict):
+    """How to search: the algorithm, the budget, how many trials at a time."""
+
+    algorithm: str = "gp"
+    trials: int = Field(default=32, ge=1)
+    hours: float | None = Field(default=None, gt=0)
+    concurrency: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class TrainSettings(_Strict):
+    """How one trial trains.
+
+    `workers` processes of `cpus` CPUs and `gpus` GPUs each (None: one GPU each where the cluster has that many);
+    `epochs` and `config` are handed to the training function beside the suggested parameters; `retries` is how many
+    times a trial may lose a worker before it counts as failed; `isolation` "trial" starts new workers for every trial.
+    """
+
+    workers: int = Field(default=1, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
+    cpus: float = Field(default=1, gt=0)
+    gpus: float | None = Field(default=None, ge=0)
+    isolation: Literal["gang", "trial"] = "gang"
+    retries: int = Field(default=3, ge=0)
+    config: dict[str, Value | list[Value]] = Field(default_factory=dict)
+
+
+class StudySpec(_Strict):
+    """All that one run needs."""
+
+    name: str
+    trainable: str
+    objectives: Objectives
+    space: Space
+    search: SearchSettings = SearchSettings()
+    train: TrainSettings = TrainSettings()
+    store: str = DEFAULT_STORE
+
+    @field_validator("name")
+    @classmethod
+    def _safe_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"must be letters, digits, '.', '_' and '-' and begin with a letter or digit, got {name!r}"
+            )
+        return name
+
+    @field_validator("objectives", mode="before")
+    @classmethod
+    def _objectives(cls, value: Any) -> Objectives:
+        return value if isinstance(value, Objectives) else Objectives.from_dict(value)
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _space(cls, value: Any) -> Space:
+        return value if isinstance(value, Space) else Space.from_dict(value)
+
+    @model_validator(mode="after")
+    def _no_collisions(self) -> StudySpec:
+        constants = set(self.train.config) | ({"epochs"} if self.train.epochs is not None else set())
+        twice = sorted(constants & set(self.space))
+        if twice:
+            raise SpecError(
+                f"space: {twice[0]}: given in train as well",
+                hint=f"remove {twice[0]} from train, or from the space",
+            )
+        return self
+
+    def constants(self) -> dict[str, Any]:
+        """What every trial's config holds beside the suggested parameters."""
+        epochs = {} if self.train.epochs is None else {"epochs": self.train.epochs}
+        return {**self.train.config, **epochs}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as plain data, `store` left out: a study may be moved."""
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "objectives": self.objectives.to_dict(),
+            "space": self.space.to_dict(),
+            "search": self.search.model_dump(exclude_none=True),
+            "train": self.train.model_dump(exclude_none=True),
+        }
+
+    def with_changes(self, changes: Mapping[str, Any]) -> StudySpec:
+        """The spec with nested settings replaced, `{"search": {"trials": 60}}`; validated again."""
+        return build({**_merge(self.to_dict(), changes), "store": changes.get("store", self.store)}, where="study")
+
+
+def build(data: Mapping[str, Any], *, where: str) -> StudySpec:
+    """Validate plain data into a spec; `where` (a file name) leads every error message."""
+    try:
+        return StudySpec.model_validate(dict(data))
+    except InputError as error:
+        raise error.located(where) from None
+    except ValidationError as error:
+        raise _readable(error, where) from None
+
+
+def load(path: str | Path, changes: Mapping[str, Any] | None = None) -> StudySpec:
+    """Read a spec file; its name is the study's unless it says otherwise."""
+    path = Path(path)
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, Mapping):
+        raise SpecError(f"{path}: must hold a mapping with trainable, objectives and space, got {type(data).__name__}")
+    return build(_merge({"name": path.stem, **data}, changes or {}), where=str(path))
+
+
+def to_yaml(spec: StudySpec) -> str:
+    """The spec as a YAML file's text."""
+    return yaml.safe_dump(spec.to_dict(), sort_keys=False)
+
+
+def parse_value(text: str) -> Any:
+    """A YAML scalar or flow value, as in `--set key=value`."""
+    return yaml.load(text, Loader=_Loader)
+
+
+def nested(dotted: str, value: Any) -> dict[str, Any]:
+    """`nested("search.trials", 8)` is `{"search": {"trials": 8}}`."""
+    for key in reversed(dotted.split(".")):
+        value = {key: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def differences(old: StudySpec, new: StudySpec) -> list[str]:
+    """What two specs of one study disagree about beyond budget, concurrency and retries: one line each."""
+    a, b = _flatten(_fixed(old)), _flatten(_fixed(new))
+    return [
+        f"{key}: {a.get(key, 'absent')!r} before, {b.get(key, 'absent')!r} now"
+        for key in dict.fromkeys([*a, *b])
+        if a.get(key) != b.get(key)
+    ]
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML with YAML 1.2's numbers: `1e-5` is a number, as everybody expects (YAML 1.1 asks for `1.0e-5`)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$|^[-+]?\.\d[\d_]*[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def _fixed(spec: StudySpec) -> dict[str, Any]:
+    """The part of a spec that a study cannot change once it has trials."""
+    data = spec.to_dict()
+    for free in ("trials", "hours", "concurrency"):
+        data["search"].pop(free, None)
+    data["train"].pop("retries", None)
+    return data
+
+
+def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        merged[key] = _merge(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _readable(error: ValidationError, where: str) -> SpecError:
+    """The first of pydantic's complaints, in our form."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    place = ": ".join([where, *path])
+    if first["type"] == "extra_forbidden":
+        model: type[_Strict] = {"search": SearchSettings, "train": TrainSettings}.get(path[0], StudySpec)
+        parent = ": ".join([where, *path[:-1]])
+        return SpecError(f"{parent}: unknown key {path[-1]!r}", hint=nearest(path[-1], model.model_fields))
+    if first["type"] == "missing":
+        return SpecError(f"{place}: is missing")
+    message = first["msg"].removeprefix("Value error, ")
+    found = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+    return SpecError(f"{place}: {message[0].lower()}{message[1:]}{found}")
