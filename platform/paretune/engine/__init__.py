@@ -1,0 +1,16 @@
+"""The engine: a study's trials on Ray. The only package that imports `ray.tune`.
+
+run.py            place a study on the cluster, run it, leave nothing behind
+session.py        the Ray it runs on
+resources.py      what a cluster can place
+recorder.py       every event into the store, the log and the listeners
+brain.py          suggestions, off Tune's loop
+tune_adapters.py  Tune's searcher, scheduler, callback and stopper
+trial_actor.py    the actor behind a Tune trial
+inline.py         one worker: the loop runs in the trial actor
+gang.py           several workers: one long-lived Ray Train run for many trials
+loop.py           running a user's loop, leaving the process clean
+boundary.py       what a report must be
+checkpoints.py    checkpoints in the study's folder
+_seam.py          Ray Train's private seam
+"""

@@ -1,0 +1,71 @@
+"""The report boundary: what a training loop reports becomes finite floats, an error, or the end of the trial."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from paretune.errors import ReportError
+from paretune.objective import Objectives
+
+RESOURCE = "epoch"
+
+
+def accept(metrics: Mapping[str, Any], objectives: Objectives) -> tuple[dict[str, float], str | None]:
+    """The numbers of a report, and why the trial diverged if it did.
+
+    Nested mappings are flattened with "/"; what is not a number (a string, say) is left out. An objective that is not
+    finite ends the trial; other metrics may be anything.
+
+    Raises:
+        ReportError: an objective is missing, or is no number.
+    """
+    if not isinstance(metrics, Mapping):
+        raise ReportError(f"ray.train.report: metrics must be a mapping, got {type(metrics).__name__}")
+    numbers = dict(_numbers(metrics))
+    missing = objectives.missing(numbers)
+    if missing:
+        wrong = [name for name in missing if name in metrics]
+        found = (
+            f"got {wrong[0]}={metrics[wrong[0]]!r}"
+            if wrong
+            else f"got {', '.join(sorted(map(str, metrics))) or 'none'}"
+        )
+        raise ReportError(
+            f"ray.train.report: every report must have a number for each objective; {', '.join(missing)} missing, {found}",
+            hint="report the objectives each time, or name what the loop reports under objectives:",
+        )
+    broken = [f"{name} is {numbers[name]}" for name in objectives.names if not math.isfinite(numbers[name])]
+    return numbers, " and ".join(broken) or None
+
+
+def resource(metrics: Mapping[str, float], step: int) -> float:
+    """How far the trial is: its reported epoch, or else the number of its reports."""
+    value = metrics.get(RESOURCE, float(step))
+    return value if math.isfinite(value) else float(step)
+
+
+def _numbers(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for key, value in metrics.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{name}/")
+            continue
+        number = _number(value)
+        if number is not None:
+            yield name, number
+
+
+def _number(value: Any) -> float | None:
+    """A float for Python, numpy and one-element torch numbers; None for anything else."""
+    if isinstance(value, bool | int | float):
+        return float(value)
+    item = getattr(value, "item", None)
+    if item is None or getattr(value, "size", None) is None:
+        return None
+    try:
+        inner = item()
+    except (ValueError, RuntimeError):  # an array of more than one element
+        return None
+    return float(inner) if isinstance(inner, bool | int | float) else None

@@ -1,0 +1,106 @@
+"""A one-worker trial runs in the trial actor itself: the training loop in a thread, the actor in step with it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from paretune.engine import _seam, boundary, checkpoints, loop
+from paretune.engine.messages import Ended, Message, Reported, Setup, Task
+from paretune.errors import TrialStopped
+
+if TYPE_CHECKING:
+    from ray.train import Checkpoint
+
+
+class InlineRun:
+    """One attempt at one trial. `advance` lets the loop go on to its next report, `stop` ends it at the present one."""
+
+    def __init__(self, setup: Setup, train: loop.TrainFunction, task: Task) -> None:
+        self._setup, self._train, self._task = setup, train, task
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._decisions: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True: go on
+        self._waiting = False
+        self._step, self._checkpoint = task.step, task.checkpoint
+        self._diverged: tuple[str, dict[str, float]] | None = None
+        self._thread = threading.Thread(target=self._main, name=f"trial-{task.trial}", daemon=True)
+        self._clock = time.monotonic()
+        self._thread.start()
+
+    def advance(self) -> Message:
+        """Go on from the last report and wait for the next message."""
+        if self._waiting:
+            self._waiting = False
+            self._decisions.put(True)
+        message = self._messages.get()
+        self._waiting = isinstance(message, Reported)
+        return message
+
+    def stop(self) -> None:
+        """End the loop where it stands; returns when it has ended."""
+        self._decisions.put(False)
+        self._thread.join()
+
+    # -- in the loop's thread ----------------------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        config = {**self._setup.constants, **self._task.config}
+        _ensure_process_group()
+        with _seam.inline(self, study=self._setup.study):
+            reason, trace = loop.run(self._train, config, seed=self._task.seed)
+        self._messages.put(self._ended(reason, trace))
+
+    def _ended(self, reason: str | None, trace: str | None) -> Ended:
+        trial, attempt = self._task.trial, self._task.attempt
+        if self._diverged is not None:
+            why, metrics = self._diverged
+            return Ended(trial=trial, attempt=attempt, status="diverged", reason=why, metrics=metrics)
+        if reason is None and self._step == 0:
+            reason = "the training function returned without a single ray.train.report"
+        status = "completed" if reason is None else "failed"
+        return Ended(trial=trial, attempt=attempt, status=status, reason=reason, traceback=trace)  # type: ignore[arg-type]
+
+    def report(self, metrics: dict[str, Any], checkpoint: Checkpoint | None) -> None:
+        """Behind `ray.train.report`: hand over, then wait for the decision."""
+        numbers, why = boundary.accept(metrics, self._setup.objectives)
+        if why is not None:
+            self._diverged = (f"{why} at report {self._step + 1}", numbers)
+            raise TrialStopped
+        trial, attempt, self._step = self._task.trial, self._task.attempt, self._step + 1
+        if checkpoint is not None:
+            self._checkpoint = checkpoints.save(
+                checkpoint, self._setup.folder, trial=trial, attempt=attempt, step=self._step
+            )
+        now = time.monotonic()
+        self._messages.put(
+            Reported(
+                trial=trial,
+                attempt=attempt,
+                step=self._step,
+                resource=boundary.resource(numbers, self._step),
+                metrics=numbers,
+                worker_seconds=now - self._clock,
+                checkpoint=self._checkpoint if checkpoint is not None else None,
+            )
+        )
+        go_on = self._decisions.get()
+        self._clock = time.monotonic()
+        if not go_on:
+            raise TrialStopped
+
+    def get_checkpoint(self) -> Checkpoint | None:
+        """Behind `ray.train.get_checkpoint`."""
+        return checkpoints.open_checkpoint(self._checkpoint, self._setup.folder) if self._checkpoint else None
+
+
+def _ensure_process_group() -> None:
+    """A torch.distributed world of one, as a Ray Train worker has it, without a port or a network.
+
+    It stays for the life of the process: making one takes 1 ms, tearing it down 10.
+    """
+    if torch.distributed.is_available() and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)

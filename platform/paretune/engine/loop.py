@@ -1,0 +1,100 @@
+"""Running one trial's training loop in this process, and leaving the process as it was.
+
+Used by trial actors (one worker) and by the workers of a gang alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import torch
+
+from paretune.errors import ReportError, TrainableError, TrialStopped
+
+TrainFunction = Callable[[dict[str, Any]], Any]
+
+
+def run(train: TrainFunction, config: dict[str, Any], *, seed: int) -> tuple[str | None, str | None]:
+    """Call the training function.
+
+    Returns:
+        (None, None) when it came to its end or was stopped, else one line that says what went wrong and the traceback,
+        which begins in the user's code.
+    """
+    with _clean_process(seed):
+        try:
+            train(config)
+        except TrialStopped:
+            return None, None
+        except ReportError as error:
+            return str(error), traceback.format_exc()
+        except Exception as error:
+            line = traceback.format_exception_only(error)[-1].strip()
+            return line, _from_user_code(error)
+        except SystemExit as error:
+            return f"the training function called sys.exit({error.code!r})", traceback.format_exc()
+    return None, None
+
+
+@contextmanager
+def _clean_process(seed: int) -> Iterator[None]:
+    """Seed every generator before; restore environment, folder and torch's settings after, and free memory.
+
+    Every rank gets the same seed: loops that average gradients themselves count on equal initial weights, which
+    PyTorch's constant default seed gives them outside paretune.
+    """
+    environment, folder = dict(os.environ), os.getcwd()  # noqa: PTH109 - restored with chdir below
+    threads, dtype, gradients = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - training loops use numpy's global generator
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(folder)
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _from_user_code(error: BaseException) -> str:
+    """The traceback without the frame of this module."""
+    frames = error.__traceback__.tb_next if error.__traceback__ else None
+    return "".join(traceback.format_exception(type(error), error, frames))
+
+
+def trial_seed(study_seed: int, trial: int) -> int:
+    """The seed of one trial, from the study's."""
+    return int(np.random.SeedSequence([study_seed, trial]).generate_state(1)[0] & 0x7FFFFFFF)
+
+
+def load(code: bytes) -> TrainFunction:
+    """The training function from its pickled form; one that cannot be loaded fails each trial with the reason.
+
+    What is imported by then stays for good: freezing it makes the collection between trials a matter of milliseconds.
+    """
+    try:
+        function: TrainFunction = cloudpickle.loads(code)
+    except Exception as error:
+        cause = error
+
+        def unloadable(config: dict[str, Any]) -> None:
+            raise TrainableError(f"the training function cannot be loaded on this worker: {cause!r}") from cause
+
+        return unloadable
+    gc.collect()
+    gc.freeze()
+    return function

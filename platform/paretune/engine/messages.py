@@ -1,0 +1,83 @@
+"""What the driver, the trial actors and the gangs say to each other.
+
+driver --Task--> trial actor [--Task--> gang --Task--> each worker]
+driver <--Reported | Restarted | Ended-- trial actor
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from paretune.objective import Objectives
+from paretune.records import Ending, Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What is the same for every trial of a study.
+
+    `code` is the cloudpickled training function, `folder` the study's folder (a path or URI), `constants` what every
+    config holds beside the suggested parameters, `retries` how often one trial may lose its workers.
+    """
+
+    study: str
+    code: bytes
+    objectives: Objectives
+    constants: dict[str, Any]
+    folder: str
+    workers: int
+    cpus: float
+    gpus: float
+    retries: int
+    fresh: bool  # new workers for every trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One attempt at one trial: go on after `step` reports from `checkpoint` (a path in the study's folder)."""
+
+    trial: int
+    attempt: int
+    config: dict[str, Any]
+    seed: int
+    step: int = 0
+    checkpoint: str | None = None
+    gang: str | None = None  # the name of the gang actor that runs it; None: the trial actor itself does
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """The loop called `ray.train.report` and waits for the decision."""
+
+    trial: int
+    attempt: int
+    step: int
+    resource: float
+    metrics: Metrics
+    worker_seconds: float
+    checkpoint: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restarted:
+    """The gang lost a worker; its new workers go on with the trial as another attempt, from `checkpoint`."""
+
+    trial: int
+    attempt: int
+    checkpoint: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The loop is over. `metrics` are those of a last report that was not accepted (diverged)."""
+
+    trial: int
+    attempt: int
+    status: Ending
+    reason: str | None = None
+    traceback: str | None = None
+    metrics: Metrics | None = None
+
+
+Message: TypeAlias = Reported | Restarted | Ended

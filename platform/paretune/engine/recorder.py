@@ -1,0 +1,95 @@
+"""What happens is recorded here first: into the store, into the log, and then to whoever listens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from paretune.engine.messages import Ended, Reported
+from paretune.errors import ParetuneError
+from paretune.listener import Listener
+from paretune.log import Log
+from paretune.records import Entry, Event, EventKind, Report, Suggestion
+
+
+class EntryWriter(Protocol):
+    """The part of the store's writer that is needed here."""
+
+    def append(self, entry: Entry) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+class Recorder:
+    """The driver's only way to change the log.
+
+    An entry that ends a trial is committed before `record` returns, so nothing acts on an end that could be lost. A
+    store that breaks is remembered in `broken`: the callers are Tune's callbacks, whose exceptions Tune takes for a
+    trial's; the engine stops the study and raises it.
+    """
+
+    def __init__(self, log: Log, writer: EntryWriter, listeners: Sequence[Listener]) -> None:
+        self.log = log
+        self.broken: ParetuneError | None = None
+        self._writer = writer
+        self._listeners = listeners
+
+    def event(self, kind: EventKind, trial: int | None = None, **fields: Any) -> None:
+        """Record an event; `fields` are those of records.Event."""
+        self._record(Event(position=self.log.position, kind=kind, time_s=time.time(), trial=trial, **fields))
+
+    def suggested(self, suggestion: Suggestion) -> None:
+        self.event("suggested", suggestion.id, suggestion=suggestion)
+
+    def started(self, trial: int, attempt: int, checkpoint: str | None) -> None:
+        self.event("started", trial, attempt=attempt, details={"checkpoint": checkpoint})
+
+    def reported(self, message: Reported) -> None:
+        self._record(
+            Report(
+                position=self.log.position,
+                trial=message.trial,
+                attempt=message.attempt,
+                step=message.step,
+                resource=message.resource,
+                time_s=time.time(),
+                metrics=message.metrics,
+                worker_seconds=message.worker_seconds,
+                checkpoint=message.checkpoint,
+            )
+        )
+
+    def ended(self, message: Ended) -> None:
+        """Record a trial's end and commit it."""
+        trial = self.log.trials[message.trial]
+        metrics = message.metrics if message.metrics is not None else trial.metrics
+        details: Mapping[str, Any] = {} if message.traceback is None else {"traceback": message.traceback}
+        self.event(
+            message.status,
+            message.trial,
+            attempt=message.attempt,
+            metrics=dict(metrics),
+            reason=message.reason,
+            details=details,
+        )
+        self.flush()
+
+    def flush(self) -> None:
+        """Commit everything recorded so far."""
+        try:
+            self._writer.flush()
+        except ParetuneError as error:
+            self.broken = self.broken or error
+
+    def _record(self, entry: Entry) -> None:
+        if self.broken is not None:
+            return
+        try:
+            self._writer.append(entry)
+        except ParetuneError as error:
+            self.broken = error
+            return
+        self.log.append(entry)
+        for listener in self._listeners:
+            listener.on_entry(entry)

@@ -1,0 +1,268 @@
+"""Running a study on Ray: build what Tune needs, let it run, leave nothing behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray import tune
+from ray.util.placement_group import placement_group_table
+
+from paretune.engine import checkpoints
+from paretune.engine.brain import Brain
+from paretune.engine.gang import Gang
+from paretune.engine.messages import Setup
+from paretune.engine.recorder import Recorder
+from paretune.engine.resources import concurrent_trials, gpus_per_worker
+from paretune.engine.session import Session
+from paretune.engine.trial_actor import TrialActor
+from paretune.engine.tune_adapters import (
+    GangPool,
+    StopReason,
+    StudyCallback,
+    StudyScheduler,
+    StudySearcher,
+    StudyStopper,
+)
+from paretune.schedulers import RunToCompletion
+from paretune.study import StudySpec
+
+_CLOSE_S = 20.0
+"""How long gangs may take to end before they are killed."""
+
+_TUNE_SETTINGS = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files per trial that nobody reads: the store has it all
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours records the interrupt first
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's own state is never restored: the log is the only memory
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in a user's loop mean what they mean outside
+}
+
+
+def place(spec: StudySpec, session: Session) -> tuple[StudySpec, float]:
+    """The spec with its concurrency cut to what the cluster can place, and the GPUs of each worker.
+
+    Raises:
+        ResourceError: not even one trial can be placed.
+    """
+    gpus = gpus_per_worker(spec.train, session.nodes, concurrency=spec.search.concurrency)
+    fits = concurrent_trials(spec.train, session.nodes, gpus=gpus)
+    if fits < spec.search.concurrency:
+        spec = spec.model_copy(update={"search": spec.search.model_copy(update={"concurrency": fits})})
+    return spec, gpus
+
+
+def execute(
+    spec: StudySpec, *, code: bytes, folder: str, gpus: float, recorder: Recorder, session: Session
+) -> StopReason | None:
+    """Run trials until the budget is used up; returns why it stopped before that, if it did.
+
+    `spec` is a placed one (see `place`). Raises what broke the recorder, after everything has been stopped.
+    """
+    setup = Setup(
+        study=spec.name,
+        code=code,
+        objectives=spec.objectives,
+        constants=spec.constants(),
+        folder=folder,
+        workers=spec.train.workers,
+        cpus=spec.train.cpus,
+        gpus=gpus,
+        retries=spec.train.retries,
+        fresh=spec.train.isolation == "trial",
+    )
+    stopper = StudyStopper(spec, recorder)
+    brain = Brain(spec.search.algorithm, spec.space, spec.objectives, seed=spec.search.seed)
+    try:
+        with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:
+            _fit(spec, setup, recorder, brain, gangs, stopper, folder=folder, scratch=scratch)
+    finally:
+        brain.close()
+        recorder.flush()
+    if recorder.broken is not None:
+        raise recorder.broken
+    return stopper.reason
+
+
+def _fit(
+    spec: StudySpec,
+    setup: Setup,
+    recorder: Recorder,
+    brain: Brain,
+    gangs: Sequence[str],
+    stopper: StudyStopper,
+    *,
+    folder: str,
+    scratch: str,
+) -> None:
+    pool = GangPool(gangs)
+    prune = _Pruner(recorder, folder)
+    trainable: Any = tune.with_resources(
+        tune.with_parameters(TrialActor, setup=setup), _actor_resources(setup, in_gang=bool(gangs))
+    )
+    tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=StudySearcher(spec, recorder, brain, pool, stopper),
+            scheduler=StudyScheduler(recorder, RunToCompletion(), pool, prune),
+            num_samples=spec.search.trials,
+            max_concurrent_trials=spec.search.concurrency,
+            reuse_actors=bool(gangs) or not setup.fresh,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name=spec.name,
+            storage_path=scratch,
+            stop=stopper,
+            callbacks=[StudyCallback(spec, setup, recorder, pool)],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # checkpoints are the loop's own
+            failure_config=tune.FailureConfig(max_failures=spec.train.retries),
+            verbose=0,
+        ),
+    ).fit()
+
+
+def _actor_resources(setup: Setup, *, in_gang: bool) -> dict[str, float]:
+    """A trial actor in front of a gang only passes messages on: the gang's workers hold the resources.
+
+    Tune refuses an empty request, and a fraction of a CPU would not fit beside gangs that fill the cluster.
+    """
+    if in_gang:
+        return {"memory": 1}  # one byte
+    return {"CPU": setup.cpus, **({"GPU": setup.gpus} if setup.gpus else {})}
+
+
+class _Pruner:
+    """Removes a trial's older checkpoints when a newer one is committed."""
+
+    def __init__(self, recorder: Recorder, folder: str) -> None:
+        self._recorder, self._folder = recorder, folder
+
+    def __call__(self, checkpoint: str) -> None:
+        self._recorder.flush()
+        if self._recorder.broken is None:
+            checkpoints.remove_older(checkpoint, self._folder)
+
+
+# -- gangs -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _gangs(spec: StudySpec, setup: Setup, session: Session) -> Iterator[list[str]]:
+    """One gang per concurrent trial, all started at the beginning, all gone at the end; none for one-worker trials."""
+    if setup.workers == 1:
+        yield []
+        return
+    run = uuid.uuid4().hex[:8]
+    names = [f"gang-{spec.name}-{run}-{i}" for i in range(spec.search.concurrency)]
+    environment = {"RAY_ADDRESS": session.address, "RAY_CHDIR_TO_TRIAL_DIR": "0"}
+    actor = ray.remote(num_cpus=0, max_concurrency=1000, max_restarts=-1)(Gang)
+    gangs: list[Any] = [
+        actor.options(name=name, runtime_env={"env_vars": environment}).remote(setup, name, session.namespace)
+        for name in names
+    ]
+    try:
+        yield [f"{name}@{session.namespace}" for name in names]
+    finally:
+        _close(gangs)
+
+
+def _close(gangs: Sequence[Any]) -> None:
+    """End the gangs and wait until their placement groups are gone; what does not end in time is killed."""
+    groups: set[str] = set()
+    for gang in gangs:
+        groups |= _ask(gang.placement_groups.remote(), timeout_s=_CLOSE_S) or set()
+    closing = [gang.close.remote() for gang in gangs]
+    ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
+    for gang in gangs:
+        ray.kill(gang)
+    deadline = time.monotonic() + _CLOSE_S
+    while any(_state(group) not in (None, "REMOVED") for group in groups) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for group in groups:
+        if _state(group) not in (None, "REMOVED"):
+            _remove(group)
+
+
+def _ask(reference: Any, *, timeout_s: float) -> Any:
+    try:
+        return ray.get(reference, timeout=timeout_s)
+    except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+        return None  # a gang that does not answer is killed by the caller
+
+
+def _state(group: str) -> str | None:
+    table: dict[str, Any] = placement_group_table()
+    return table.get(group, {}).get("state")
+
+
+def _remove(group: str) -> None:
+    from ray import PlacementGroupID
+    from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+    remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(group)))
+
+
+# -- surroundings ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _interrupts(stopper: StudyStopper) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM, as from a stopped job) ends the study cleanly, the second one at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def interrupt(number: int, frame: Any) -> None:
+        stopper.reason = "interrupted"
+        for signal_number, handler in before.items():
+            signal.signal(signal_number, handler)
+
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Tune's environment switches and a quiet logger, while it runs."""
+    before = {name: os.environ.get(name) for name in _TUNE_SETTINGS}
+    os.environ.update(_TUNE_SETTINGS)
+    logger = logging.getLogger("ray.tune")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """A folder for what Tune insists on writing."""
+    folder = tempfile.mkdtemp(prefix="paretune-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

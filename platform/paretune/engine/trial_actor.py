@@ -1,0 +1,88 @@
+"""The actor behind a Tune trial: one `step` is one message of the training loop.
+
+Tune reuses it for trial after trial. With one worker the loop runs in the actor (`inline.py`), with several on a gang.
+A loop that ends, whichever way, is a finished step: Tune sees a failure only when an actor dies.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import ray
+from ray import tune
+
+from paretune.engine.messages import Ended, Message, Setup, Task
+
+MESSAGE = "paretune_message"
+"""The key of a Tune result under which the message travels."""
+
+TASK = "task"
+"""The key of a Tune trial's config under which the task travels."""
+
+
+class _Run(Protocol):
+    def advance(self) -> Message: ...
+
+    def stop(self) -> None: ...
+
+
+class TrialActor(tune.Trainable):
+    """Runs the tasks it is given, one at a time."""
+
+    def setup(self, config: dict[str, Any], setup: Setup) -> None:  # type: ignore[override]
+        """Called by Tune once per actor process."""
+        self._setup = setup
+        self._train: Any = None
+        self._run: _Run | None = None
+        self._start(config[TASK])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Called by Tune when the actor is to go on with another trial."""
+        self._stop()
+        self._start(new_config[TASK])
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Let the loop go on to its next report or its end."""
+        assert self._run is not None
+        message = self._run.advance()
+        done = isinstance(message, Ended)
+        if done:
+            self._run = None
+        return {MESSAGE: message, "done": done}
+
+    def cleanup(self) -> None:
+        """Called by Tune before the actor goes."""
+        self._stop()
+
+    def _start(self, task: Task) -> None:
+        if task.gang is not None:
+            self._run = _GangRun(task)
+            return
+        from paretune.engine import loop
+        from paretune.engine.inline import InlineRun
+
+        self._train = self._train or loop.load(self._setup.code)
+        self._run = InlineRun(self._setup, self._train, task)
+
+    def _stop(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.stop()
+
+
+class _GangRun:
+    """A task that a gang runs; the trial actor only passes messages on."""
+
+    def __init__(self, task: Task) -> None:
+        assert task.gang is not None
+        name, namespace = task.gang.split("@")
+        self._gang: Any = ray.get_actor(name, namespace=namespace)
+        ray.get(self._gang.assign.remote(task))
+
+    def advance(self) -> Message:
+        message: Message = ray.get(self._gang.advance.remote())
+        return message
+
+    def stop(self) -> None:
+        ray.get(self._gang.stop_task.remote())

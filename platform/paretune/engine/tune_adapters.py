@@ -1,0 +1,239 @@
+"""Tune's three extension points, each handing on to ours: it executes, it decides nothing.
+
+StudySearcher    suggest        what to try next: in-flight trials of a resumed study first, then the brain's answers
+StudyScheduler   on_trial_*     every report and every end is recorded here, before Tune acts on it
+StudyCallback    on_trial_*     starts, and trial actors that died
+StudyStopper     stop_all       budget in hours, an interrupt, a broken store, a study that only fails
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from ray import tune
+from ray.tune import Stopper
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from paretune.engine.brain import Brain, Question
+from paretune.engine.loop import trial_seed
+from paretune.engine.messages import Ended, Reported, Restarted, Setup, Task
+from paretune.engine.recorder import Recorder
+from paretune.engine.trial_actor import MESSAGE, TASK
+from paretune.errors import ParetuneError
+from paretune.log import Trial
+from paretune.records import Suggestion
+from paretune.schedulers import Scheduler
+from paretune.study import StudySpec
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial as TuneTrial
+
+FIRST_FAILURES = 5
+"""A study whose first trials all fail is wrong somewhere: it stops after this many."""
+
+_WAIT_S = 0.2
+"""How often to look up from waiting for a suggestion."""
+
+StopReason = Literal["interrupted", "hours", "failing", "broken"]
+
+
+class StudyStopper(Stopper):
+    """Ends the whole study; `reason` says why once it has."""
+
+    def __init__(self, spec: StudySpec, recorder: Recorder) -> None:
+        self.reason: StopReason | None = None
+        self._recorder = recorder
+        self._before = len(recorder.log.history)
+        self._deadline = None if spec.search.hours is None else time.monotonic() + spec.search.hours * 3600
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        if self._recorder.broken is not None:
+            self.reason = self.reason or "broken"
+        elif self._deadline is not None and time.monotonic() > self._deadline:
+            self.reason = self.reason or "hours"
+        elif self._only_failures():
+            self.reason = self.reason or "failing"
+        return self.reason is not None
+
+    def _only_failures(self) -> bool:
+        first = self._recorder.log.history[self._before :][:FIRST_FAILURES]
+        return len(first) == FIRST_FAILURES and all(o.status == "failed" for o in first)
+
+
+class GangPool:
+    """Which gang is free."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._free = list(names)
+        self._used: dict[int, str] = {}
+        self.present = bool(names)
+
+    def take(self, trial: int) -> str | None:
+        """A free gang for the trial; None when trials run in their own actors."""
+        if not self.present:
+            return None
+        self._used[trial] = self._free.pop(0)
+        return self._used[trial]
+
+    def give_back(self, trial: int) -> None:
+        if trial in self._used:
+            self._free.append(self._used.pop(trial))
+
+
+class StudySearcher(Searcher):
+    """Hands Tune the next task."""
+
+    def __init__(
+        self, spec: StudySpec, recorder: Recorder, brain: Brain, pool: GangPool, stopper: StudyStopper
+    ) -> None:
+        super().__init__(metric=None, mode=None)
+        self._spec, self._recorder, self._brain, self._pool = spec, recorder, brain, pool
+        self._stopper = stopper
+        log = recorder.log
+        self._unfinished = [log.trials[suggestion.id] for suggestion in log.pending]
+        self._running = 0
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """A task, None (not yet), or FINISHED. Tune asks only while a place is free."""
+        if self._stopper.stop_all():
+            return Searcher.FINISHED
+        if self._unfinished:
+            return self._start(self._unfinished.pop(0))
+        if self._used_up():
+            return Searcher.FINISHED
+        if not self._brain.asked:
+            self._ask()
+        suggestion = self._fetch()
+        if suggestion is None:
+            return Searcher.FINISHED if self._stopper.stop_all() else None
+        self._recorder.suggested(suggestion)
+        task = self._start(self._recorder.log.trials[suggestion.id])
+        if self._spec.search.concurrency > 1 and not self._used_up():
+            self._ask()  # ahead of time, so that the next free worker need not wait
+        return task
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A place became free."""
+        self._running -= 1
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to keep: the log is the only memory."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore: the log is the only memory."""
+
+    def _used_up(self) -> bool:
+        return len(self._recorder.log.trials) >= self._spec.search.trials
+
+    def _ask(self) -> None:
+        log = self._recorder.log
+        number = max(log.trials, default=-1) + 1
+        self._brain.ask(
+            Question(id=number, history=list(log.history), pending=log.pending, history_position=log.position)
+        )
+
+    def _fetch(self) -> Suggestion | None:
+        """The brain's answer if it is there. With no trial running Tune has nothing else to do: then wait for it."""
+        try:
+            suggestion = self._brain.fetch(timeout_s=0.0)
+            while suggestion is None and not self._running and not self._stopper.stop_all():
+                suggestion = self._brain.fetch(timeout_s=_WAIT_S)
+        except Exception as error:
+            self._recorder.broken = _algorithm_failed(self._spec.search.algorithm, error)
+            return None
+        return suggestion
+
+    def _start(self, trial: Trial) -> dict[str, Any]:
+        self._running += 1
+        return {TASK: next_task(self._spec, trial, gang=self._pool.take(trial.id))}
+
+
+def next_task(spec: StudySpec, trial: Trial, *, gang: str | None) -> Task:
+    """The next attempt at a trial, from what is recorded of it."""
+    return Task(
+        trial=trial.id,
+        attempt=trial.attempt + 1 if trial.started_s is not None else 0,
+        config=dict(trial.config),
+        seed=trial_seed(spec.search.seed, trial.id),
+        step=trial.step,
+        checkpoint=trial.checkpoint,
+        gang=gang,
+    )
+
+
+class StudyScheduler(FIFOScheduler):
+    """Records reports and ends; asks our scheduler whether a trial goes on."""
+
+    def __init__(self, recorder: Recorder, scheduler: Scheduler, pool: GangPool, on_checkpoint: Any) -> None:
+        super().__init__()
+        self._recorder, self._scheduler, self._pool = recorder, scheduler, pool
+        self._on_checkpoint = on_checkpoint
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        message = result[MESSAGE]
+        if isinstance(message, Restarted):
+            self._recorder.started(message.trial, message.attempt, message.checkpoint)
+            return self.CONTINUE
+        assert isinstance(message, Reported)
+        self._recorder.reported(message)
+        if message.checkpoint is not None:
+            self._on_checkpoint(message.checkpoint)
+        log = self._recorder.log
+        decision = self._scheduler.on_report(log.trials[message.trial], log.trials[message.trial].reports[-1])
+        if decision == "stop":
+            self._end(Ended(trial=message.trial, attempt=message.attempt, status="stopped", reason="by the scheduler"))
+            return self.STOP
+        return self.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
+        message = result[MESSAGE]
+        if isinstance(message, Ended):
+            self._end(message)
+
+    def _end(self, message: Ended) -> None:
+        self._recorder.ended(message)
+        self._pool.give_back(message.trial)
+
+
+class StudyCallback(tune.Callback):
+    """Records starts, and what becomes of a trial whose actor died."""
+
+    def __init__(self, spec: StudySpec, setup: Setup, recorder: Recorder, pool: GangPool) -> None:
+        self._spec, self._setup, self._recorder, self._pool = spec, setup, recorder, pool
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        task: Task = trial.config[TASK]
+        self._recorder.started(task.trial, task.attempt, task.checkpoint)
+
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """The actor died and Tune will start another: it shall go on from what is recorded."""
+        task: Task = trial.config[TASK]
+        fresh = next_task(self._spec, self._recorder.log.trials[task.trial], gang=task.gang)
+        trial.set_config({**trial.config, TASK: replace(fresh, attempt=task.attempt + 1)})
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        task: Task = trial.config[TASK]
+        reason = f"its actor died {self._setup.retries + 1} times (train: retries is {self._setup.retries})"
+        self._recorder.ended(
+            Ended(trial=task.trial, attempt=task.attempt, status="failed", reason=reason, traceback=_cause(trial))
+        )
+        self._pool.give_back(task.trial)
+
+
+def _cause(trial: TuneTrial) -> str | None:
+    error = trial.get_pickled_error()
+    return None if error is None else str(error)
+
+
+def _algorithm_failed(name: str, error: Exception) -> ParetuneError:
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, ParetuneError):
+        return cause
+    return ParetuneError(f"algorithm {name}: failed to suggest: {error}", hint="this is a bug worth reporting")

@@ -1,0 +1,298 @@
+"""The whole flow on one page: read this first.
+
+search, run        a spec -> checks -> Ray -> the store -> trials -> Study
+load               a finished or unfinished study from the store
+Study              what a user holds: front, best, tables, report, resume
+
+StudySpec (study.py) says what to do. The store (store/) opens the study's log, or makes it. The engine (engine/)
+starts `tune.Tuner`; Tune asks for trials, an algorithm (algorithms/) proposes them from the log, trial actors run
+the user's loop, every report and every end is recorded before anything acts on it. The report (report/) reads the
+log. Because everything is computed from the log, to resume is to go on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paretune import algorithms, loading, provenance, store, study
+from paretune.errors import StudyExistsError, StudyFailedError
+from paretune.listener import Listener
+from paretune.log import Log, Trial
+from paretune.objective import Objectives
+from paretune.parameters import Parameter
+from paretune.space import Space
+from paretune.study import DEFAULT_STORE, StudySpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from paretune.engine.session import Session
+    from paretune.records import Provenance
+
+TrainFunction = Callable[[dict[str, Any]], Any]
+
+
+def search(
+    train: TrainFunction | str,
+    *,
+    space: Space | Mapping[str, Parameter | Mapping[str, Any]],
+    objectives: Objectives | Mapping[str, Any],
+    algorithm: str = "gp",
+    trials: int = 32,
+    hours: float | None = None,
+    concurrency: int = 1,
+    workers: int = 1,
+    epochs: int | None = None,
+    seed: int = 0,
+    store: str | os.PathLike[str] = DEFAULT_STORE,
+    name: str | None = None,
+    address: str | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Study:
+    """Search the hyperparameters of a Ray Train loop.
+
+    Args:
+        train: the training function, `def train(config)`, or where it is found ("cnn", "package.module:function").
+        space: names to `Float`, `Int` and `Choice`.
+        objectives: metric names to "minimize" or "maximize", or to a mapping with `goal`, `reference`, `limit`.
+        algorithm: one of `paretune.algorithms.names()`.
+        trials, hours: the budget; whichever is used up first.
+        concurrency: trials at a time; never more than the cluster can place.
+        workers: Ray Train workers of each trial.
+        epochs: handed to the loop as config["epochs"].
+        store, name: where the study is kept; one that exists with the same settings goes on.
+        address: a Ray cluster; by default the one RAY_ADDRESS names, else a local Ray.
+        progress: show it on the terminal.
+        settings: further fields of `train:` in a spec file: cpus, gpus, isolation, retries, config.
+
+    Raises:
+        InputError: something given is wrong; nothing was started or written.
+        StudyFailedError: the first trials all failed.
+        KeyboardInterrupt: interrupted; everything so far is stored.
+    """
+    reference = train if isinstance(train, str) else loading.reference_of(train)
+    spec = study.build(
+        {
+            "name": name or _name(reference),
+            "trainable": reference,
+            "objectives": objectives,
+            "space": space,
+            "search": {
+                "algorithm": algorithm, "trials": trials, "hours": hours, "concurrency": concurrency, "seed": seed,
+            },
+            "train": {"workers": workers, "epochs": epochs, **settings},
+            "store": os.fspath(store),
+        },
+        where="search",
+    )  # fmt: skip
+    return run(spec, train=None if isinstance(train, str) else train, address=address, listeners=_listeners(progress))
+
+
+def run(
+    spec: StudySpec,
+    *,
+    train: TrainFunction | None = None,
+    address: str | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Study:
+    """Run a study to the end of its budget; one that is in the store already goes on from where it is.
+
+    `train` is the training function when the caller has it; otherwise it is looked up by `spec.trainable`.
+    Raises what `search` raises.
+    """
+    algorithms.create(spec.search.algorithm, spec.space, spec.objectives, seed=spec.search.seed)
+    _check_same(spec)
+    code = loading.pickle(train or loading.resolve(spec.trainable))
+    if _finished(spec):
+        return load(spec.name, store=spec.store)
+    store.check_writable(spec.store)
+    from paretune.engine import run as engine
+    from paretune.engine import session
+
+    with session.connect(address) as ray_session:
+        placed, gpus = engine.place(spec, ray_session)
+        if not store.exists(spec.store, spec.name):
+            store.create(spec, provenance.collect(), code=code)
+        reason = _execute(placed, spec, code, gpus=gpus, ray_session=ray_session, listeners=listeners)
+    if reason == "interrupted":
+        raise KeyboardInterrupt
+    result = load(spec.name, store=spec.store)
+    if reason == "failing":
+        raise _all_failed(spec.name, result.log)
+    return result
+
+
+def load(name: str, *, store: str | os.PathLike[str] = DEFAULT_STORE) -> Study:
+    """A study from the store, as it is now; raises StudyNotFoundError."""
+    return Study(name, os.fspath(store))
+
+
+class Study:
+    """A study in the store, as it was when loaded."""
+
+    def __init__(self, name: str, location: str = DEFAULT_STORE) -> None:
+        stored = store.read(location, name)
+        self.name, self.store = name, location
+        self.spec: StudySpec = stored.spec.model_copy(update={"store": location})
+        self.log: Log = stored.log
+        self.provenance: Provenance = stored.provenance
+        self.folder = stored.folder
+        self._code = stored.code
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, store={self.store!r}, trials={len(self.log.ended)}/{self.spec.search.trials})"
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials in order of their numbers."""
+        return [trial for _, trial in sorted(self.log.trials.items())]
+
+    def front(self) -> list[Trial]:
+        """The trials on the Pareto front (for one objective: the best), sorted by the first objective."""
+        from paretune.report import frames
+
+        return frames.front(self.spec, self.log)
+
+    def best(self, objective: str | None = None) -> Trial:
+        """The trial with the best value of an objective; its name is needed when there are several."""
+        from paretune.report import frames
+
+        return frames.best(self.spec, self.log, objective)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row per trial: `trial`, `status`, parameters, metrics, `resource`, `started`, `seconds`."""
+        from paretune.report import frames
+
+        return frames.trials(self.spec, self.log)
+
+    def to_arrow(self) -> pa.Table:
+        """The same as an Arrow table."""
+        from paretune.report import frames
+
+        return frames.to_arrow(self.spec, self.log)
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report: one HTML file that needs nothing else."""
+        from paretune.report import page
+
+        return page.write(self.spec, self.log, self.provenance, Path(path))
+
+    def resume(
+        self,
+        *,
+        trials: int | None = None,
+        hours: float | None = None,
+        concurrency: int | None = None,
+        train: TrainFunction | None = None,
+        address: str | None = None,
+        progress: bool = True,
+        listeners: Sequence[Listener] = (),
+    ) -> Study:
+        """Go on, with a larger budget if one is given. Trials in flight continue from their last checkpoint.
+
+        `train` replaces the training function that is stored with the study.
+        """
+        given = {"trials": trials, "hours": hours, "concurrency": concurrency}
+        changes = {key: value for key, value in given.items() if value is not None}
+        spec = self.spec.with_changes({"search": changes})
+        if train is None and self._code is not None:
+            train = loading.unpickle(self._code)
+        return run(spec, train=train, address=address, listeners=listeners or _listeners(progress))
+
+
+# -- the steps of run --------------------------------------------------------------------------------------------------
+
+
+def _check_same(spec: StudySpec) -> None:
+    """A study that exists must be the one that is asked for."""
+    if not store.exists(spec.store, spec.name):
+        return
+    different = study.differences(store.read(spec.store, spec.name).spec, spec)
+    if different:
+        raise StudyExistsError(
+            f"study {spec.name}: exists with other settings: {'; '.join(different)}",
+            hint="choose another --name, or give it the settings it has",
+        )
+
+
+def _finished(spec: StudySpec) -> bool:
+    """Whether the budget is used up and nothing is in flight."""
+    if not store.exists(spec.store, spec.name):
+        return False
+    log = store.read(spec.store, spec.name).log
+    return len(log.trials) >= spec.search.trials and not log.pending
+
+
+def _execute(
+    placed: StudySpec,
+    spec: StudySpec,
+    code: bytes,
+    *,
+    gpus: float,
+    ray_session: Session,
+    listeners: Sequence[Listener],
+) -> str | None:
+    """Open the log for writing, let the engine run, close it with the reason."""
+    from paretune.engine import run as engine
+    from paretune.engine.recorder import Recorder
+
+    with store.Writer(spec.store, spec.name) as writer:
+        recorder = Recorder(writer.stored.log, writer, listeners)
+        here = provenance.collect()
+        recorder.event("opened", details={"host": here.host, "commit": here.git_commit, "versions": here.versions})
+        changes = _changes(writer.stored.spec, spec)
+        if changes:
+            recorder.event("amended", details=changes)
+        for listener in listeners:
+            listener.on_start(placed, recorder.log)
+        reason = "broken"
+        try:
+            reason = (
+                engine.execute(
+                    placed, code=code, folder=writer.stored.folder, gpus=gpus, recorder=recorder, session=ray_session
+                )
+                or "completed"
+            )
+        finally:
+            recorder.event("interrupted" if reason in ("interrupted", "broken") else "closed", reason=reason)
+            for listener in listeners:
+                listener.on_end()
+    return reason
+
+
+def _changes(old: StudySpec, new: StudySpec) -> dict[str, Any]:
+    """The settings that a study may change on its way, as far as they do."""
+    return {
+        part: changed
+        for part, fields in (("search", ("trials", "hours", "concurrency")), ("train", ("retries",)))
+        if (
+            changed := {f: v for f in fields if (v := getattr(getattr(new, part), f)) != getattr(getattr(old, part), f)}
+        )
+    }
+
+
+def _all_failed(name: str, log: Log) -> StudyFailedError:
+    first = next(trial for trial in log.ended if trial.status == "failed")
+    return StudyFailedError(
+        f"the first {len(log.ended)} trials all failed; trial {first.id}: {first.reason}\n\n{first.traceback or ''}".rstrip(),
+        hint=f"mend the training function, then go on with: paretune resume {name}",
+    )
+
+
+def _name(reference: str) -> str:
+    """A study's name from its training function's: "package.module:train_cnn" -> "train_cnn"."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", reference.rpartition(":")[2]).strip("-._") or "study"
+
+
+def _listeners(progress: bool) -> list[Listener]:
+    if not progress:
+        return []
+    from paretune import progress as display
+
+    return [display.choose()]
