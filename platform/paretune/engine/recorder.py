@@ -35,6 +35,10 @@ class Recorder:
         self._writer = writer
         self._listeners = listeners
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles what it is given so that it could restore it, which is never done here."""
+        return {}
+
     def event(self, kind: EventKind, trial: int | None = None, **fields: Any) -> None:
         """Record an event; `fields` are those of records.Event."""
         self._record(Event(position=self.log.position, kind=kind, time_s=time.time(), trial=trial, **fields))
