@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -35,3 +37,129 @@ def steady(config: dict[str, Any]) -> None:
                 ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
             else:
                 ray.train.report(metrics)
+
+
+def quick(config: dict[str, Any]) -> None:
+    """Two reports, no checkpoint."""
+    import ray.train
+
+    for epoch in (1, 2):
+        error = (config["x"] - 0.3) ** 2 + 1.0 / epoch
+        ray.train.report({"error": error, "cost": float(config["width"]), "epoch": epoch, "note": "text is left out"})
+
+
+def troubled(config: dict[str, Any]) -> None:
+    """Wide ones raise, narrow ones diverge, one in between forgets an objective."""
+    import ray.train
+
+    if config["width"] > 32:
+        raise ValueError(f"width {config['width']} does not fit")
+    if config["width"] < 4:
+        ray.train.report({"error": 1.0, "cost": 1.0})
+        ray.train.report({"error": float("nan"), "cost": 1.0})
+    if config["width"] < 8:
+        ray.train.report({"error": 1.0, "eror": 2.0})
+    ray.train.report({"error": config["x"], "cost": float(config["width"])})
+
+
+def always_failing(config: dict[str, Any]) -> None:
+    """Fails before its first report."""
+    raise RuntimeError("the data set is not there")
+
+
+def silent(config: dict[str, Any]) -> None:
+    """Returns without a report."""
+
+
+def data_parallel(config: dict[str, Any]) -> None:
+    """An ordinary Ray Train loop: DDP, a distributed sampler, a checkpoint of rank 0; nothing of paretune."""
+    import ray.train.torch
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset
+
+    context = ray.train.get_context()
+    generator = torch.Generator().manual_seed(0)
+    X_nd = torch.randn(64, 3, generator=generator)
+    y_n1 = X_nd @ torch.tensor([[1.0], [-2.0], [0.5]])
+    loader = ray.train.torch.prepare_data_loader(DataLoader(TensorDataset(X_nd, y_n1), batch_size=8))
+    model = ray.train.torch.prepare_model(torch.nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05 + 0.1 * config["x"])
+    for epoch in (1, 2, 3):
+        for X_bd, y_b1 in loader:
+            loss = torch.nn.functional.mse_loss(model(X_bd), y_b1)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        total = loss.detach().clone()
+        torch.distributed.all_reduce(total)
+        ray.train.report(
+            {
+                "error": total.item() / context.get_world_size(),
+                "cost": float(config["width"]),
+                "epoch": epoch,
+                "world": context.get_world_size(),
+                "batches": len(loader),
+            }
+        )
+
+
+def one_rank_fails(config: dict[str, Any]) -> None:
+    """In wide trials rank 1 raises while rank 0 waits for it in a collective."""
+    import ray.train
+    import torch
+
+    rank = ray.train.get_context().get_world_rank()
+    if config["width"] > 16 and rank == 1:
+        raise ValueError("rank 1 ran out of luck")
+    total = torch.ones(1)
+    torch.distributed.all_reduce(total)
+    ray.train.report({"error": total.item(), "cost": float(config["width"]), "pid": os.getpid()})
+
+
+def killed_once(config: dict[str, Any]) -> None:
+    """The second epoch of the first trial kills its last rank with SIGKILL, once; the checkpoint says how far it was."""
+    import ray.train
+
+    context = ray.train.get_context()
+    marker = Path(config["marker"])
+    last = context.get_world_rank() == context.get_world_size() - 1
+    checkpoint = ray.train.get_checkpoint()
+    if last and not marker.exists() and checkpoint:
+        raise AssertionError("the first attempt began with a checkpoint")
+    original, config["sleep_s"] = time.sleep, 0.0
+
+    def sleep_or_die(seconds: float) -> None:
+        if last and not marker.exists() and marker.with_suffix(".armed").exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        marker.with_suffix(".armed").touch()
+        original(0.05)
+
+    time.sleep = sleep_or_die
+    try:
+        steady(config)
+    finally:
+        time.sleep = original
+
+
+def environment(config: dict[str, Any]) -> None:
+    """Reports what it finds and leaves a mess behind."""
+    import random
+
+    import numpy as np
+    import ray.train
+    import torch
+
+    found = {
+        "error": random.random(),
+        "numpy": float(np.random.rand()),  # noqa: NPY002
+        "torch": torch.rand(1).item(),
+        "cost": float(os.environ.get("PARETUNE_TEST_MESS", 0)),
+        "threads": torch.get_num_threads(),
+        "pid": os.getpid(),
+        "double": float(torch.get_default_dtype() == torch.float64),
+    }
+    ray.train.report(found)
+    os.environ["PARETUNE_TEST_MESS"] = "1"
+    torch.set_default_dtype(torch.float64)
+    os.chdir("/")

@@ -339,7 +339,7 @@ def _worker_main(config: dict[str, Any]) -> None:
     setup: Setup = config["setup"]
     gang: ActorHandle[Gang] = ray.get_actor(config["gang"], namespace=config["namespace"])
     rank, member, group = ray.train.get_context().get_world_rank(), uuid.uuid4().hex, _placement_group()
-    train = loop.load(setup.code)
+    train = loop.load(setup.code, setup.path)
     while True:
         task: Task | None = ray.get(gang.next_task.remote(rank, member, group))
         if task is None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import gc
 import os
 import random
+import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -81,11 +82,13 @@ def trial_seed(study_seed: int, trial: int) -> int:
     return int(np.random.SeedSequence([study_seed, trial]).generate_state(1)[0] & 0x7FFFFFFF)
 
 
-def load(code: bytes) -> TrainFunction:
+def load(code: bytes, path: Sequence[str]) -> TrainFunction:
     """The training function from its pickled form; one that cannot be loaded fails each trial with the reason.
 
+    `path` is the driver's sys.path: what it could import shall be importable here too, where the files are there.
     What is imported by then stays for good: freezing it makes the collection between trials a matter of milliseconds.
     """
+    sys.path.extend(entry for entry in path if entry not in sys.path)
     try:
         function: TrainFunction = cloudpickle.loads(code)
     except Exception as error:

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -73,6 +74,7 @@ def execute(
     setup = Setup(
         study=spec.name,
         code=code,
+        path=tuple(sys.path),
         objectives=spec.objectives,
         constants=spec.constants(),
         folder=folder,

@@ -62,7 +62,7 @@ class TrialActor(tune.Trainable):
         from paretune.engine import loop
         from paretune.engine.inline import InlineRun
 
-        self._train = self._train or loop.load(self._setup.code)
+        self._train = self._train or loop.load(self._setup.code, self._setup.path)
         self._run = InlineRun(self._setup, self._train, task)
 
     def _stop(self) -> None:

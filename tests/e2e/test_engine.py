@@ -1,0 +1,257 @@
+"""Studies on a real local Ray: inline and in gangs, going well and going wrong."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import loops
+import pytest
+
+import paretune as pt
+from paretune.log import Log
+from paretune.records import Entry
+from paretune.study import StudySpec
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_afterwards")]
+
+SPACE = {"x": pt.Float(0, 1), "width": pt.Int(1, 64, log=True)}
+OBJECTIVES = {"error": "minimize", "cost": "minimize"}
+
+
+def search(train: Any, store: Path, **settings: Any) -> pt.Study:
+    settings = {"algorithm": "random", "trials": 4, "seed": 3, "name": "study", "progress": False, **settings}
+    return pt.search(train, space=SPACE, objectives=OBJECTIVES, store=store, **settings)
+
+
+class Probe:
+    """A listener that calls a function once, at the n-th report."""
+
+    def __init__(self, action: Any, *, at_report: int) -> None:
+        self.action, self.at_report, self.reports = action, at_report, 0
+
+    def on_start(self, spec: StudySpec, log: Log) -> None:
+        self.spec = spec
+
+    def on_entry(self, entry: Entry) -> None:
+        if not hasattr(entry, "kind"):
+            self.reports += 1
+            if self.reports == self.at_report:
+                self.action()
+
+    def on_end(self) -> None: ...
+
+
+def test_a_one_worker_study_ends_in_tables_and_a_report(tmp_path: Path) -> None:
+    study = search(loops.quick, tmp_path, trials=6, concurrency=2)
+    table = study.to_pandas()
+    assert list(table["trial"]) == list(range(6))
+    assert set(table["status"]) == {"completed"}
+    assert (table["error"] == (table["x"] - 0.3) ** 2 + 0.5).all()
+    assert (table["resource"] == 2).all()
+    front = study.front()
+    assert front
+    assert all(
+        not (t.metrics["error"] < f.metrics["error"] and t.metrics["cost"] < f.metrics["cost"])
+        for f in front
+        for t in study.trials
+    )
+    assert study.best("error").metrics["error"] == table["error"].min()
+    assert study.to_arrow().num_rows == 6
+    assert study.report(tmp_path / "report.html").read_text().startswith("<!")
+
+
+def test_an_ordinary_ray_train_loop_runs_in_a_gang(tmp_path: Path) -> None:
+    study = search(loops.data_parallel, tmp_path, workers=2, concurrency=2, trials=4)
+    for trial in study.trials:
+        assert trial.status == "completed"
+        assert trial.metrics["world"] == 2
+        assert trial.metrics["batches"] == 4  # 64 rows, batches of 8, half of them on each rank
+        errors = [report.metrics["error"] for report in trial.reports]
+        assert errors[2] < errors[0]
+
+
+def test_failures_are_recorded_and_the_study_goes_on(tmp_path: Path) -> None:
+    study = search(loops.troubled, tmp_path, trials=16, concurrency=2)
+    for trial in study.trials:
+        width = trial.config["width"]
+        if width > 32:
+            assert trial.status == "failed"
+            assert trial.reason == f"ValueError: width {width} does not fit"
+            assert trial.traceback is not None
+            assert "in troubled" in trial.traceback
+        elif width < 4:
+            assert trial.status == "diverged"
+            assert trial.reason == "error is nan at report 2"
+            assert math.isnan(trial.metrics["error"])
+        elif width < 8:
+            assert trial.status == "failed"
+            assert "cost missing, got eror, error" in str(trial.reason)
+        else:
+            assert trial.status == "completed"
+    assert {trial.status for trial in study.trials} == {"completed", "failed", "diverged"}
+    assert all(trial.status == "completed" for trial in study.front())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_whose_first_five_trials_fail_stops(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(pt.errors.StudyFailedError, match="the data set is not there") as caught:
+        search(loops.always_failing, tmp_path, trials=20, workers=workers)
+    assert "Traceback" in str(caught.value)
+    study = pt.load("study", store=tmp_path)
+    assert [trial.status for trial in study.log.ended] == ["failed"] * 5
+
+
+def test_a_loop_that_never_reports_has_failed(tmp_path: Path) -> None:
+    with pytest.raises(pt.errors.StudyFailedError, match=r"without a single ray\.train\.report"):
+        search(loops.silent, tmp_path, trials=5)
+
+
+def test_one_failing_rank_fails_its_trial_and_no_other(tmp_path: Path) -> None:
+    study = search(loops.one_rank_fails, tmp_path, workers=2, trials=5)
+    statuses = {trial.id: trial.status for trial in study.trials}
+    wide = {trial.id for trial in study.trials if int(str(trial.config["width"])) > 16}
+    assert wide
+    assert statuses == {i: "failed" if i in wide else "completed" for i in range(5)}
+    assert all("rank 1 ran out of luck" in str(study.log.trials[i].reason) for i in wide)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_is_replaced_and_its_trial_continues(tmp_path: Path, workers: int) -> None:
+    marker = tmp_path / "killed"
+    study = search(
+        loops.killed_once, tmp_path, workers=workers, trials=2, epochs=4, config={"marker": str(marker), "sleep_s": 0.0}
+    )
+    assert marker.exists()
+    assert [trial.status for trial in study.trials] == ["completed", "completed"]
+    first = study.trials[0]
+    assert first.attempt == 1
+    assert [report.resource for report in first.reports] == [1, 2, 3, 4]
+    assert [report.metrics["counted"] for report in first.reports] == [1, 2, 3, 4]
+
+
+def test_a_trial_that_keeps_losing_its_worker_has_failed(tmp_path: Path) -> None:
+    study = search(kill_myself, tmp_path, trials=1, retries=1)
+    trial = study.trials[0]
+    assert trial.status == "failed"
+    assert "retries is 1" in str(trial.reason)
+    assert trial.attempt == 1
+
+
+def kill_myself(config: dict[str, Any]) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_trials_share_workers_but_nothing_else(tmp_path: Path, workers: int) -> None:
+    study = search(loops.environment, tmp_path, workers=workers, trials=3)
+    again = search(loops.environment, tmp_path, workers=workers, trials=3, name="again")
+    table = study.to_pandas()
+    assert table["pid"].nunique() == 1
+    assert table["error"].nunique() == table["numpy"].nunique() == table["torch"].nunique() == 3
+    assert (table["cost"] == 0).all()
+    assert (table["double"] == 0).all()
+    random_numbers = ["error", "numpy", "torch"]
+    assert table[random_numbers].equals(again.to_pandas()[random_numbers])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_isolated_trials_have_fresh_workers(tmp_path: Path, workers: int) -> None:
+    study = search(loops.environment, tmp_path, workers=workers, trials=3, isolation="trial")
+    assert [trial.status for trial in study.trials] == ["completed"] * 3
+    assert study.to_pandas()["pid"].nunique() == 3
+
+
+@pytest.mark.parametrize("algorithm", ["random", "sobol", "gp"])
+def test_a_resumed_study_suggests_what_would_have_come_anyway(tmp_path: Path, algorithm: str) -> None:
+    straight = search(loops.quick, tmp_path, algorithm=algorithm, trials=14)
+    search(loops.quick, tmp_path, algorithm=algorithm, trials=6, name="parts")
+    resumed = pt.load("parts", store=tmp_path).resume(trials=14, progress=False)
+    assert [t.config for t in resumed.trials] == [t.config for t in straight.trials]
+    assert resumed.spec.search.trials == 14
+    assert pt.load("parts", store=tmp_path).spec.search.trials == 14
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupt_ends_cleanly_and_the_study_can_go_on(tmp_path: Path, workers: int) -> None:
+    interrupt = Probe(lambda: os.kill(os.getpid(), signal.SIGINT), at_report=6)
+    study_arguments: dict[str, Any] = {"workers": workers, "trials": 4, "epochs": 4}
+    straight = search(loops.steady, tmp_path, name="straight", **study_arguments)
+    with pytest.raises(KeyboardInterrupt):
+        run_listening(loops.steady, tmp_path, interrupt, **study_arguments)
+    stopped = pt.load("study", store=tmp_path)
+    assert 1 <= len(stopped.log.ended) < 4
+    resumed = stopped.resume(progress=False)
+    assert [t.status for t in resumed.trials] == ["completed"] * 4
+    assert [t.config for t in resumed.trials] == [t.config for t in straight.trials]
+    assert all([r.resource for r in t.reports] == [1, 2, 3, 4] for t in resumed.trials)
+
+
+def run_listening(train: Any, store: Path, listener: Probe, **settings: Any) -> pt.Study:
+    from paretune import flow, study
+
+    trials, workers, epochs = settings["trials"], settings["workers"], settings["epochs"]
+    spec = study.build(
+        {
+            "name": "study",
+            "trainable": "loops:steady",
+            "objectives": OBJECTIVES,
+            "space": SPACE,
+            "search": {"algorithm": "random", "trials": trials, "seed": 3},
+            "train": {"workers": workers, "epochs": epochs},
+            "store": str(store),
+        },
+        where="test",
+    )
+    return flow.run(spec, train=train, listeners=[listener])
+
+
+def test_workers_that_cannot_be_placed_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(pt.errors.ResourceError, match="64 workers of 1 CPU each cannot be placed, the cluster has 4 CPU"):
+        search(loops.quick, tmp_path / "store", workers=64)
+    assert not (tmp_path / "store").exists()
+
+
+def test_concurrency_is_cut_to_what_fits(tmp_path: Path) -> None:
+    seen = Probe(lambda: None, at_report=1)
+    run_listening(loops.steady, tmp_path, seen, workers=2, trials=3, epochs=1)
+    assert seen.spec.search.concurrency == 1
+    study = search(loops.quick, tmp_path, name="many", concurrency=100, trials=8)
+    assert [trial.status for trial in study.trials] == ["completed"] * 8
+    most = max(len(suggestion.pending) for suggestion in (t.suggestion for t in study.trials))
+    assert most <= 4  # CPUs
+
+
+def test_another_space_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    search(loops.quick, tmp_path, trials=2)
+    with pytest.raises(pt.errors.StudyExistsError, match=r"space\.x\.high: 1\.0 before, 2\.0 now"):
+        pt.search(
+            loops.quick,
+            space={**SPACE, "x": pt.Float(0, 2)},
+            objectives=OBJECTIVES,
+            algorithm="random",
+            trials=2,
+            seed=3,
+            store=tmp_path,
+            name="study",
+            progress=False,
+        )
+
+
+def test_a_finished_study_is_returned_as_it_is(tmp_path: Path) -> None:
+    search(loops.quick, tmp_path, trials=2)
+    before = pt.load("study", store=tmp_path).log.position
+    again = search(loops.quick, tmp_path, trials=2)
+    assert again.log.position == before
+
+
+def test_it_runs_outside_the_main_thread(tmp_path: Path) -> None:
+    results: list[pt.Study] = []
+    thread = threading.Thread(target=lambda: results.append(search(loops.quick, tmp_path, trials=2)))
+    thread.start()
+    thread.join()
+    assert [trial.status for trial in results[0].trials] == ["completed", "completed"]
