@@ -9,6 +9,7 @@
     │   ├── TrainableError         a training function that cannot be found or imported
     │   ├── StudyNotFoundError     no such study in the store
     │   ├── StudyExistsError       a study of that name with another space, other objectives ...
+    │   ├── StudyBusyError         a study that another process is running
     │   ├── StoreLocationError     a store that cannot be written or read
     │   ├── ResourceError          workers that the cluster can never place
     │   └── ClusterError           no cluster at that address, or no token for it
@@ -76,6 +77,9 @@ class StudyNotFoundError(InputError): ...
 
 
 class StudyExistsError(InputError): ...
+
+
+class StudyBusyError(InputError): ...
 
 
 class StoreLocationError(InputError): ...

@@ -1,0 +1,157 @@
+"""Adding to a study's log: entries are gathered, and committed together within half a second."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+import pyarrow as pa
+
+from paretune.errors import StoreError
+from paretune.records import Entry, Report
+from paretune.store._commit import FencedTable
+from paretune.store._lease import Hold, take
+from paretune.store._location import study_folder
+from paretune.store._maintenance import Maintenance
+from paretune.store._reader import Header, StoredStudy, assemble, read_entries, read_header
+from paretune.store._tables import REPORTS, event_row, events_schema, report_row
+
+GATHER_S = 0.4
+"""How long a batch gathers: with the commit itself, an entry is stored within half a second."""
+
+
+class Writer:
+    """The one writer of a study; opening it takes the study over from any earlier one.
+
+    `stored` is the study as it was found; its log ends where `append` goes on. Entries are committed in the background,
+    reports before the events of the same batch. `flush` returns when everything appended before is stored. What goes
+    wrong in the background is raised by the next call; after that the writer is of no more use.
+
+    Raises on opening StudyNotFoundError, SchemaError, StudyBusyError (another writer is alive; `takeover` pushes it
+    aside); later FencedError (another took over) and StoreError (the store is out of reach).
+    """
+
+    def __init__(self, location: str, name: str, *, takeover: bool = False) -> None:
+        header = read_header(location, name)
+        self._columns = header.columns
+        self._events_schema = events_schema(header.columns)
+        self._hold: Hold = take(study_folder(location, name), takeover=takeover)
+        try:
+            self._take_over(header)
+        except BaseException:
+            self._hold.release()
+            raise
+        self.position = self.stored.log.position
+        self._maintenance = (Maintenance(self._reports.uri), Maintenance(self._events.uri))
+        self._buffer: list[tuple[bool, pa.Table]] = []
+        self._changed = threading.Condition()  # guards the buffer, the position and _closed
+        self._committing = threading.Lock()
+        self._stop = threading.Event()
+        self._closed = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="paretune-store", daemon=True)
+        self._thread.start()
+
+    def append(self, entry: Entry) -> None:
+        """Take one more entry, whose position must be the next one.
+
+        Raises ValueError, KeyError or TypeError for an entry that the tables cannot hold, and what the background met.
+        """
+        rows = self._row(entry)
+        with self._changed:
+            self._check()
+            if entry.position != self.position:
+                raise ValueError(f"store: position must be {self.position}, got {entry.position}")
+            self.position += 1
+            self._buffer.append((isinstance(entry, Report), rows))
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Return when all that was appended is stored."""
+        with self._changed:
+            self._check()
+        self._commit()
+
+    def close(self) -> None:
+        """Store what is left, tidy up and let the study go; raises as `flush` does."""
+        if self._closed:
+            return
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._stop.set()
+        self._thread.join()
+        try:
+            self._commit()
+        finally:
+            for table in self._maintenance:
+                table.close()
+            self._hold.release()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _take_over(self, header: Header) -> None:
+        """Fence earlier writers off, then read what they left, and remove the reports whose events never came."""
+        self._events = FencedTable((header.folder / "events").uri)
+        self._reports = FencedTable((header.folder / "reports").uri)
+        self._number = max(self._events.next_epoch, self._reports.next_epoch)
+        self._events.claim(self._number)
+        self._reports.claim(self._number)
+        entries, beyond = read_entries(header)
+        if beyond:
+            self._number += 1
+            self._reports.delete_from(len(entries), self._number)
+        self.stored: StoredStudy = assemble(header, entries)
+
+    def _row(self, entry: Entry) -> pa.Table:
+        """One row as a table: an entry that does not fit fails here, in the caller's hands."""
+        if isinstance(entry, Report):
+            return pa.Table.from_pylist([report_row(entry)], schema=REPORTS)
+        return pa.Table.from_pylist([event_row(entry, self._columns)], schema=self._events_schema)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            raise StoreError("store: the writer is closed")
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._buffer or self._closed)
+                if self._closed:
+                    return
+            self._stop.wait(GATHER_S)
+            try:
+                self._commit()
+            except BaseException:  # kept in _failure, for the next call of the owner
+                return
+
+    def _commit(self) -> None:
+        """Commit the buffer as one batch. Raises what this batch, or an earlier one, failed with."""
+        with self._committing:
+            if self._failure is not None:
+                raise self._failure
+            with self._changed:
+                batch, self._buffer = self._buffer, []
+            if not batch:
+                return
+            self._number += 1
+            try:
+                for table, upkeep, is_report in (
+                    (self._reports, self._maintenance[0], True),
+                    (self._events, self._maintenance[1], False),
+                ):
+                    rows = [row for kind, row in batch if kind is is_report]
+                    if rows:
+                        table.append(pa.concat_tables(rows), self._number)
+                        upkeep.committed()
+            except BaseException as error:
+                self._failure = error
+                raise
