@@ -68,16 +68,16 @@ def _column_names(space: Space) -> dict[str, str]:
 
 def _column(name: str, parameter: Parameter) -> Column:
     if isinstance(parameter, Float):
-        return Column(name, pa.float64(), float, float)
+        return Column(name, pa.float64(), _itself, _itself)
     if isinstance(parameter, Int):
         if _fits(parameter.low) and _fits(parameter.high):
-            return Column(name, pa.int64(), int, int)
+            return Column(name, pa.int64(), _itself, _itself)
         return Column(name, pa.string(), str, int)
     kinds = {type(option) for option in parameter.options}
     kind = kinds.pop() if len(kinds) == 1 else None
     if kind not in _TYPES or not all(_fits(option) for option in parameter.options):
         return _text_column(name, parameter)
-    return Column(name, _TYPES[kind], lambda value: value, lambda value: value)
+    return Column(name, _TYPES[kind], _itself, _itself)
 
 
 def _text_column(name: str, choice: Choice) -> Column:
@@ -88,6 +88,10 @@ def _text_column(name: str, choice: Choice) -> Column:
     options = dict(zip(texts, choice.options, strict=True))
     text_of = {(type(option), option): text for text, option in options.items()}
     return Column(name, pa.string(), lambda value: text_of[type(value), value], options.__getitem__)
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _fits(value: Value) -> bool:

@@ -6,12 +6,16 @@ Only small files of our own (the lease, the training function) pass through here
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from paretune.errors import StudyNotFoundError
+
+_COLOUR = re.compile(r"\x1b\[\d*m")
+_FRAMES = re.compile(r"^\s+\d+: ", re.MULTILINE)
 
 
 class Folder:
@@ -102,6 +106,6 @@ def checkpoint_root(folder: str) -> str:
 
 
 def brief(error: BaseException) -> str:
-    """An error of deltalake or the system on one line (deltalake appends native stack traces)."""
-    lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__
+    """An error of deltalake or the system on one line: without the colours and native stack frames deltalake adds."""
+    text = _FRAMES.split(_COLOUR.sub("", str(error)))[0]
+    return " ".join(text.replace("↳", ":").split()).replace(" : ", ": ") or type(error).__name__

@@ -86,7 +86,7 @@ def _from_rows(header: Header, rows: list[dict[str, Any]]) -> Summary:
     last = about_study[-1] if about_study else None
     return Summary(
         name=spec.name,
-        state=_state(header.folder, last["kind"] if last else None),
+        state=_state(header.folder, last["kind"] if last else None, empty=not rows),
         reason=last["reason"] if last else None,
         created_s=header.provenance.created_s,
         trials=dict(Counter(statuses.values())),
@@ -96,11 +96,14 @@ def _from_rows(header: Header, rows: list[dict[str, Any]]) -> Summary:
     )
 
 
-def _state(folder: Folder, last: str | None) -> State:
+def _state(folder: Folder, last: str | None, *, empty: bool) -> State:
     if holder(folder) is not None:
         return "running"
-    states: dict[str | None, State] = {None: "created", "interrupted": "interrupted", "closed": "done"}
-    return states.get(last, "crashed")
+    if last == "closed":
+        return "done"
+    if last == "interrupted":
+        return "interrupted"
+    return "created" if empty else "crashed"
 
 
 def _best(objectives: Objectives, finished: Sequence[Mapping[str, float]]) -> dict[str, float]:

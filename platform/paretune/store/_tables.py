@@ -16,7 +16,7 @@ from paretune.records import Event, Proposal, Report, Suggestion
 from paretune.store._columns import ConfigColumns
 
 SCHEMA_VERSION = 1
-"""Kept in the table `study`, in a column that every version has; raise it with any change that old code would misread."""
+"""Kept in the table `study`, in a column that every version has; raised by any change that old code would misread."""
 
 _NUMBERS = pa.map_(pa.string(), pa.float64())
 _TIME = pa.timestamp("us", tz="UTC")
@@ -86,7 +86,7 @@ def table_configuration() -> dict[str, str]:
     """
     return {
         "delta.dataSkippingStatsColumns": "position",  # Delta's statistics are JSON, which has no inf or nan
-        "delta.logRetentionDuration": "interval 5 minutes",
+        "delta.logRetentionDuration": "interval 1 minutes",
         "delta.deletedFileRetentionDuration": "interval 10 minutes",
         "delta.checkpointInterval": "1000",
     }
