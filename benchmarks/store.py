@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator
 
 from paretune import store
 from paretune.objective import Objectives
-from paretune.parameters import Choice, Float, Int
+from paretune.parameters import Choice, Config, Float, Int
 from paretune.records import Entry, Event, Proposal, Provenance, Report, Suggestion
 from paretune.space import Space
 from paretune.study import StudySpec
 
-SPACE = Space({"lr": Float(1e-5, 1e-1, log=True), "layers": Int(2, 12), "optimizer": Choice(["adamw", "sgd"])})
-CONFIG = {"lr": 1e-3, "layers": 4, "optimizer": "sgd"}
+SPACE = Space({"lr": Float(1e-5, 1e-1, log=True), "layers": Int(2, 12), "optimizer": Choice(("adamw", "sgd"))})
+CONFIG: Config = {"lr": 1e-3, "layers": 4, "optimizer": "sgd"}
 IMPORT = "import time, paretune.study; t = time.perf_counter(); import paretune.store; print(time.perf_counter() - t)"
 
 

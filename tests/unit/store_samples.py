@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from paretune.objective import Objectives
-from paretune.parameters import Choice, Float, Int
+from paretune.parameters import Choice, Config, Float, Int
 from paretune.records import Entry, Event, Proposal, Provenance, Report, Suggestion
 from paretune.space import Space
 from paretune.study import StudySpec
@@ -14,13 +14,13 @@ SPACE = Space(
     {
         "lr": Float(1e-5, 1e-1, log=True),
         "layers": Int(2, 12),
-        "optimizer": Choice(["adamw", "sgd"]),
+        "optimizer": Choice(("adamw", "sgd")),
         "momentum": Float(0.5, 0.99, when={"optimizer": "sgd"}),
-        "amp": Choice([True, False]),
-        "norm": Choice(["batch", 1, None, "null", 2.5, True]),
+        "amp": Choice((True, False)),
+        "norm": Choice(("batch", 1, None, "null", 2.5, True)),
     }
 )
-CONFIG = {"lr": 0.1 + 0.2, "layers": 3, "optimizer": "sgd", "momentum": 0.9, "amp": False, "norm": None}
+CONFIG: Config = {"lr": 0.1 + 0.2, "layers": 3, "optimizer": "sgd", "momentum": 0.9, "amp": False, "norm": None}
 PROVENANCE = Provenance(
     created_s=1_700_000_000.123456789, paretune="0.1.0", versions={"torch": "2.13.0"}, git_commit=None, host="here"
 )

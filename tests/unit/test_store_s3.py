@@ -84,11 +84,27 @@ def test_a_lease_is_renewed_while_its_writer_lives_and_gone_with_it(
     assert folder.read("writer.json") is None
 
 
-def test_a_store_out_of_reach_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    with pytest.raises(StoreLocationError, match="must be a store that can be read") as caught:
-        store.exists("nowhere://bucket/store", "cnn")
-    assert "\n" not in caught.value.message
+def test_a_scheme_that_does_not_exist_is_reported_in_one_line() -> None:
+    location = "nowhere://bucket/store"
+    for use in (
+        lambda: store.create(spec(location), PROVENANCE),
+        lambda: store.read(location, "cnn"),
+        lambda: store.summaries(location),
+    ):
+        with pytest.raises(StoreLocationError, match="Unknown scheme: nowhere") as caught:
+            use()
+        assert "\n" not in caught.value.message
+
+
+def test_an_endpoint_that_does_not_answer_is_reported_and_not_taken_for_an_empty_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with s3_server() as environment:  # its port is free again afterwards
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+    for use in (lambda: store.read(LOCATION, "cnn"), lambda: store.summaries(LOCATION)):
+        with pytest.raises(StoreLocationError, match=r"must be a store that can be read.*tcp connect error"):
+            use()
 
 
 def _age(location: str, seconds: float) -> None:

@@ -193,7 +193,9 @@ def test_duckdb_reads_parameters_and_metrics_as_typed_columns(tmp_path: Path) ->
 def test_duckdb_reads_the_data_files_alone(tmp_path: Path) -> None:
     stored(tmp_path)
     files = DeltaTable(tmp_path / "cnn" / "reports").file_uris()
-    assert duckdb.sql(f"select count(*), sum(step) from read_parquet({files})").fetchall() == [(9, 18)]
+    query = f"select count(*), sum(step) from read_parquet({files})"
+    with duckdb.connect() as connection:
+        assert connection.execute(query).fetchall() == [(9, 18)]
 
 
 def test_importing_the_store_imports_no_heavy_library() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_samples import CONFIG, SPACE, event, report, suggested
 
@@ -53,9 +53,10 @@ def choices(draw: Any) -> Choice:
     for option in options:
         if not any(type(option) is type(other) and option == other for other in kept):
             kept.append(option)
-    return Choice(kept)
+    return Choice(tuple(kept))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, choices(), min_size=1, max_size=4), st.data())
 def test_every_option_of_every_choice_comes_back_with_its_type(choices_of: dict[str, Choice], data: Any) -> None:
     space = Space(choices_of)
@@ -63,6 +64,7 @@ def test_every_option_of_every_choice_comes_back_with_its_type(choices_of: dict[
     assert typed(config_through_arrow(space, config)) == typed(config)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False), st.integers(-(2**80), 2**80))
 def test_numbers_come_back_to_the_last_bit(real: float, integer: int) -> None:
     space = Space({"x": Float(0.0, 1.0), "n": Int(0, 5), "big": Int(-(2**80), 2**80)})
@@ -70,6 +72,7 @@ def test_numbers_come_back_to_the_last_bit(real: float, integer: int) -> None:
     assert typed(config_through_arrow(space, config)) == typed(config)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=5).filter(str.isprintable), st.floats()), st.floats(0, 4e9))
 def test_metrics_and_times_come_back_to_the_last_bit(metrics: dict[str, float], time_s: float) -> None:
     read = through_arrow(event(0, "completed", 1, metrics=metrics))
@@ -79,7 +82,7 @@ def test_metrics_and_times_come_back_to_the_last_bit(metrics: dict[str, float], 
 
 
 def test_absent_parameters_stay_absent_and_a_null_option_stays_a_null() -> None:
-    config = {"lr": 0.1, "layers": 3, "optimizer": "adamw", "amp": True, "norm": None}
+    config: Config = {"lr": 0.1, "layers": 3, "optimizer": "adamw", "amp": True, "norm": None}
     assert typed(config_through_arrow(SPACE, config)) == typed(config)
 
 

@@ -44,7 +44,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def failing(monkeypatch: pytest.MonkeyPatch, *, times: int, after: bool) -> list[int]:
     """Make the next commits fail, before or after they happened; returns the growing list of calls."""
-    real, calls = _commit.write_deltalake, []
+    real, calls = _commit.write_deltalake, []  # type: ignore[attr-defined]
 
     def write(*args: Any, **kwargs: Any) -> None:
         calls.append(len(args[1]))
@@ -227,7 +227,7 @@ def test_reports_whose_events_were_never_committed_did_not_happen(location: str)
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    writer._events.append = crash  # type: ignore[method-assign]
+    writer._events.append = crash  # type: ignore[assignment, method-assign]
     append_all(writer, entries[2:8])  # reports at 2, 3, 4, then events at 5, 6, 7
     with pytest.raises(KeyboardInterrupt):
         writer.flush()

@@ -30,7 +30,10 @@ class FencedTable:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._open()
+        try:
+            self._open()
+        except Exception as error:
+            raise StoreError(f"{uri}: cannot be opened: {brief(error)}") from error
 
     def _open(self) -> None:
         self.handle = DeltaTable(self.uri)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from paretune.errors import StudyNotFoundError
+from paretune.errors import StoreLocationError, StudyNotFoundError
 
 _COLOUR = re.compile(r"\x1b\[\d*m")
+_LONGEST = 400  # characters of an error's text: some list all that would have been possible
 _FRAMES = re.compile(r"^\s+\d+: ", re.MULTILINE)
 
 
@@ -100,12 +101,21 @@ def study_folder(location: str, name: str) -> Folder:
     return Folder(location) / name
 
 
+def studies_in(location: str) -> list[str]:
+    """The names of the folders of a store that may be studies; none when it does not exist."""
+    try:
+        return [name for name in Folder(location).folders() if not name.startswith(".")]
+    except Exception as error:  # credentials, network, a bad URI: deltalake has no common class for them
+        raise StoreLocationError(f"{location}: must be a store that can be read: {brief(error)}") from error
+
+
 def checkpoint_root(folder: str) -> str:
     """Where the checkpoints of the study in `folder` belong: a path or URI like `folder` itself."""
     return (Folder(folder) / "checkpoints").uri
 
 
 def brief(error: BaseException) -> str:
-    """An error of deltalake or the system on one line: without the colours and native stack frames deltalake adds."""
+    """An error of deltalake or the system on one line, without the colours and native stack frames deltalake adds."""
     text = _FRAMES.split(_COLOUR.sub("", str(error)))[0]
-    return " ".join(text.replace("↳", ":").split()).replace(" : ", ": ") or type(error).__name__
+    line = " ".join(text.replace("↳", ":").split()).replace(" : ", ": ") or type(error).__name__
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."

@@ -20,7 +20,7 @@ from paretune.errors import SchemaError, StoreError, StoreLocationError, StudyNo
 from paretune.log import Log
 from paretune.records import Entry, Event, Provenance, Report
 from paretune.store._columns import ConfigColumns
-from paretune.store._location import Folder, brief, study_folder
+from paretune.store._location import Folder, brief, studies_in, study_folder
 from paretune.store._tables import SCHEMA_VERSION, event_of, report_of
 from paretune.study import StudySpec
 
@@ -89,9 +89,7 @@ def read_header(location: str, name: str) -> Header:
     """The row of the `study` table."""
     folder = study_folder(location, name)
     if not exists(location, name):
-        raise StudyNotFoundError(
-            f"{location}: no study named {name!r} there", hint=nearest(name, Folder(location).folders())
-        )
+        raise StudyNotFoundError(f"{location}: no study named {name!r} there", hint=nearest(name, studies_in(location)))
     uri = (folder / "study").uri
     _check_version(folder, scan(uri, ["schema_version"]).to_pylist()[0]["schema_version"])
     row = scan(uri).to_pylist()[0]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Literal
 
-from paretune.errors import ParetuneError, StoreLocationError
+from paretune.errors import ParetuneError
 from paretune.objective import Objectives
 from paretune.records import Status
 from paretune.store._lease import holder
-from paretune.store._location import Folder, brief
+from paretune.store._location import Folder, studies_in
 from paretune.store._reader import Header, exists, read_header, scan
 from paretune.store._tables import parsed
 from paretune.study import StudySpec
@@ -55,11 +55,7 @@ def summaries(location: str) -> list[Summary]:
 
     Raises StoreLocationError for a store that cannot be listed.
     """
-    try:
-        names = Folder(location).folders()
-    except Exception as error:  # credentials, network, a bad URI: deltalake has no common class for them
-        raise StoreLocationError(f"{location}: must be a store that can be read: {brief(error)}") from error
-    return [_summary(location, name) for name in names if not name.startswith(".") and exists(location, name)]
+    return [_summary(location, name) for name in studies_in(location) if exists(location, name)]
 
 
 def _summary(location: str, name: str) -> Summary:

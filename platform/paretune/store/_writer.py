@@ -7,11 +7,11 @@ from types import TracebackType
 
 import pyarrow as pa
 
-from paretune.errors import StoreError
+from paretune.errors import StoreError, StoreLocationError
 from paretune.records import Entry, Report
 from paretune.store._commit import FencedTable
 from paretune.store._lease import Hold, take
-from paretune.store._location import study_folder
+from paretune.store._location import Folder, brief
 from paretune.store._maintenance import Maintenance
 from paretune.store._reader import Header, StoredStudy, assemble, read_entries, read_header
 from paretune.store._tables import REPORTS, event_row, events_schema, report_row
@@ -35,7 +35,7 @@ class Writer:
         header = read_header(location, name)
         self._columns = header.columns
         self._events_schema = events_schema(header.columns)
-        self._hold: Hold = take(study_folder(location, name), takeover=takeover)
+        self._hold = _take(header.folder, takeover=takeover)
         try:
             self._take_over(header)
         except BaseException:
@@ -155,3 +155,10 @@ class Writer:
             except BaseException as error:
                 self._failure = error
                 raise
+
+
+def _take(folder: Folder, *, takeover: bool) -> Hold:
+    try:
+        return take(folder, takeover=takeover)
+    except OSError as error:
+        raise StoreLocationError(f"{folder.uri}: must be a study that can be written: {brief(error)}") from error
