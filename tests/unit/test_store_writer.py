@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +142,32 @@ def test_a_store_out_of_reach_is_reported_by_the_next_call_and_loses_nothing_com
         writer.close()
     with store.Writer(location, "cnn") as again:
         assert again.stored.log.entries == entries[:6]
+
+
+def test_an_interrupted_flush_leaves_the_writer_sound(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come at any moment, and that it came has to be stored."""
+    real, begun, go_on = _commit.write_deltalake, threading.Event(), threading.Event()  # type: ignore[attr-defined]
+
+    def slow(*args: Any, **kwargs: Any) -> None:
+        begun.set()
+        go_on.wait()
+        real(*args, **kwargs)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    monkeypatch.setattr(_commit, "write_deltalake", slow)
+    with store.Writer(location, "cnn") as writer:
+        writer.append(event(0, "opened"))
+        threading.Thread(target=lambda: begun.wait() and os.kill(os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(KeyboardInterrupt):
+            writer.flush()
+        signal.signal(signal.SIGUSR1, before)
+        go_on.set()
+        writer.append(event(1, "interrupted"))
+        writer.flush()
+    assert len(entries_of(location)) == 2
 
 
 def test_a_second_writer_is_refused_while_the_first_is_alive(location: str) -> None:

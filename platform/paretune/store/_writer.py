@@ -44,9 +44,8 @@ class Writer:
         self.position = self.stored.log.position
         self._maintenance = (Maintenance(self._reports.uri), Maintenance(self._events.uri))
         self._buffer: list[tuple[bool, pa.Table]] = []
-        self._changed = threading.Condition()  # guards the buffer, the position and _closed
-        self._committing = threading.Lock()
-        self._stop = threading.Event()
+        self._changed = threading.Condition()  # guards the fields above and below
+        self._stored = self._wanted = self.position  # what is committed, and what a flush waits for
         self._closed = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="paretune-store", daemon=True)
@@ -67,10 +66,13 @@ class Writer:
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Return when all that was appended is stored."""
+        """Return when all that was appended is stored; an interrupt of the wait does the writer no harm."""
         with self._changed:
             self._check()
-        self._commit()
+            self._wanted = wanted = self.position
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._stored >= wanted or self._failure)
+            self._check()
 
     def close(self) -> None:
         """Store what is left, tidy up and let the study go; raises as `flush` does."""
@@ -79,10 +81,10 @@ class Writer:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._stop.set()
-        self._thread.join()
         try:
-            self._commit()
+            self._thread.join()
+            if self._failure is not None:
+                raise self._failure
         finally:
             for table in self._maintenance:
                 table.close()
@@ -122,39 +124,34 @@ class Writer:
             raise StoreError("store: the writer is closed")
 
     def _run(self) -> None:
-        while True:
+        """Commit batch after batch, in a thread of its own: no signal can interrupt a commit there."""
+        try:
+            while batch := self._gather():
+                self._commit(batch)
+                with self._changed:
+                    self._stored += len(batch)
+                    self._changed.notify_all()
+        except BaseException as error:  # raised again by the owner's next call
             with self._changed:
-                self._changed.wait_for(lambda: self._buffer or self._closed)
-                if self._closed:
-                    return
-            self._stop.wait(GATHER_S)
-            try:
-                self._commit()
-            except BaseException:  # kept in _failure, for the next call of the owner
-                return
-
-    def _commit(self) -> None:
-        """Commit the buffer as one batch. Raises what this batch, or an earlier one, failed with."""
-        with self._committing:
-            if self._failure is not None:
-                raise self._failure
-            with self._changed:
-                batch, self._buffer = self._buffer, []
-            if not batch:
-                return
-            self._number += 1
-            try:
-                for table, upkeep, is_report in (
-                    (self._reports, self._maintenance[0], True),
-                    (self._events, self._maintenance[1], False),
-                ):
-                    rows = [row for kind, row in batch if kind is is_report]
-                    if rows:
-                        table.append(pa.concat_tables(rows), self._number)
-                        upkeep.committed()
-            except BaseException as error:
                 self._failure = error
-                raise
+                self._changed.notify_all()
+
+    def _gather(self) -> list[tuple[bool, pa.Table]]:
+        """Wait for entries, and a while for more unless somebody waits for them; none when the writer was closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._buffer or self._closed)
+            self._changed.wait_for(lambda: self._wanted > self._stored or self._closed, timeout=GATHER_S)
+            batch, self._buffer = self._buffer, []
+            return batch
+
+    def _commit(self, batch: list[tuple[bool, pa.Table]]) -> None:
+        self._number += 1
+        reports, events = self._maintenance
+        for table, upkeep, kind in ((self._reports, reports, True), (self._events, events, False)):
+            rows = [row for is_report, row in batch if is_report is kind]
+            if rows:
+                table.append(pa.concat_tables(rows), self._number)
+                upkeep.committed()
 
 
 def _take(folder: Folder, *, takeover: bool) -> Hold:
