@@ -29,7 +29,11 @@ _ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 _EXAMPLE = "http://head:8265"
 _TIMEOUT_S = 15.0
 # They announce every archive and every closed connection by its internal name.
-_TALKERS = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk", "ray._private.runtime_env.packaging")
+_TALKERS = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 _GET_TOKEN = "print the cluster's with `ray get-auth-token` on its head node, and set RAY_AUTH_TOKEN here"
 
 
