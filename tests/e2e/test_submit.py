@@ -160,6 +160,12 @@ def test_a_bad_spec_is_refused_before_anything_is_sent(cluster: RayJobs, project
     assert cluster.jobs() == before
 
 
+def test_code_that_would_stay_behind_is_refused(cluster: RayJobs, project: Path) -> None:
+    (project / "specs" / "train.py").rename(project / "train.py")
+    with pytest.raises(ClusterError, match="trainable: must be a file in the working directory"):
+        cluster.submit(project / "specs" / "tiny study.yaml", working_dir=project / "specs")
+
+
 def test_an_unknown_job_is_named(cluster: RayJobs) -> None:
     for ask in (cluster.job, cluster.stop, lambda name: list(cluster.logs(name))):
         with pytest.raises(ClusterError, match="has no job 'nobody'") as caught:

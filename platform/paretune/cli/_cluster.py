@@ -43,10 +43,10 @@ def submit(
     ] = False,
 ) -> None:
     """Run a study on a cluster."""
-    from paretune import study
+    from paretune.cli import _specs
 
-    path = _spec_path(spec)
-    study.load(path, {} if store is None else {"store": store})  # a bad spec answers before Ray is imported
+    _specs.read(spec, _specs.changes({"store": store}, ()))  # a bad spec answers before the cluster is asked
+    path = _specs.locate(spec)
     cluster = _cluster(address)
     job = cluster.submit(path, store=store, working_dir=working_dir, env=_environment(env or []), ship=not installed)
     typer.echo(f"{job.id}: study {job.study}, report will be {job.report}")
@@ -92,15 +92,6 @@ def _cluster(address: str | None) -> RayJobs:
     from paretune.submit.ray_job import RayJobs
 
     return RayJobs(address)
-
-
-def _spec_path(spec: str) -> Path:
-    """A spec file's path; a bare name that is no file means the built-in search space of that name."""
-    import paretune
-
-    path = Path(spec)
-    builtin = Path(paretune.__file__).parent / "search_spaces" / f"{spec}.yaml"
-    return builtin if not path.exists() and path.name == spec and builtin.is_file() else path
 
 
 def _environment(pairs: list[str]) -> dict[str, str]:

@@ -113,14 +113,17 @@ def connect(address: str, *, token: str | None = None) -> Connection:
 
 
 def _checked(address: str, source: str) -> str:
-    parts = urllib.parse.urlsplit(address)
-    if parts.scheme in ("http", "https") and parts.hostname:
-        return address.rstrip("/")
-    # "head:8265" is read as a scheme called head; "ray://head:10001" and "head:6379" are other doors of the cluster.
-    guess = parts.hostname or address.partition(":")[0]
+    try:
+        parts = urllib.parse.urlsplit(address)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return address.rstrip("/")
+        # "head:8265" is read as a scheme called head; "ray://head:10001" and "head:6379" are other doors of a cluster.
+        host = parts.hostname or ("" if parts.netloc or "//" in address else address.partition(":")[0])
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        host = ""
     raise ClusterError(
         f"{source}: must be the dashboard's address, http://host:port, got {address!r}",
-        hint=f"http://{guess}:8265, if the dashboard has its usual port" if guess not in ("", "auto") else _EXAMPLE,
+        hint=_EXAMPLE if host in ("", "auto") else f"http://{host}:8265, if the dashboard has its usual port",
     )
 
 

@@ -69,6 +69,7 @@ class RayJobs:
         """
         spec = study.load(spec_path, {} if store is None else {"store": store})
         root = folder.choose(spec_path, working_dir)
+        _check_code_travels(spec.trainable, spec_path, root)
         self._check_version()
         place, shown = _place(spec.store)
         run = [*command, "run", spec_path.resolve().relative_to(root).as_posix()]
@@ -147,6 +148,19 @@ class RayJobs:
                     f"{self.address}: has no job {job_id!r}", hint="`paretune jobs` lists them"
                 ) from None
             raise ClusterError(f"{self.address}: {error}") from error
+
+
+def _check_code_travels(trainable: str, spec_path: Path, root: Path) -> None:
+    """Raise ClusterError when the training function is in a file that stays behind."""
+    file = Path(trainable.rpartition(":")[0])
+    if file.suffix != ".py":
+        return
+    places = [(base / file).resolve() for base in (spec_path.resolve().parent, root)]
+    if file.is_absolute() or not any(place.is_relative_to(root) and place.is_file() for place in places):
+        raise ClusterError(
+            f"{spec_path}: trainable: must be a file in the working directory that is sent, {root}, got {file}",
+            hint="give its path from the spec's folder, and with --working-dir a folder that holds both",
+        )
 
 
 def _place(store: str) -> tuple[str, str]:
