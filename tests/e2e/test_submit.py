@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from paretune.submit.ray_job import RayJobs
 
 pytestmark = pytest.mark.ray
 
+PACKAGE = Path(paretune.__file__).parent
 TOKEN = "0123456789abcdef0123456789abcdef"
 
 SPEC = """
@@ -194,10 +198,21 @@ def test_a_wrong_token_says_where_it_came_from(head: Head, tmp_path: Path, monke
 
 
 @pytest.mark.skipif(importlib.util.find_spec("paretune.flow") is None, reason="needs the engine, paretune.flow")
-def test_a_whole_study_runs_as_a_job(cluster: RayJobs, project: Path, head: Head) -> None:
-    job = cluster.submit(project / "specs" / "tiny study.yaml")
-    written: list[str] = []
-    ended = cluster.wait(job.id, written.append)
+def test_a_whole_study_runs_as_a_job_and_is_watched_from_the_shell(head: Head, project: Path) -> None:
+    def paretune_(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "paretune", *arguments, "--address", head.address],
+            env=os.environ | {"RAY_AUTH_TOKEN": head.token, "COLUMNS": "200", "PYTHONPATH": str(PACKAGE.parent)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-    assert ended.status == "succeeded", "".join(written)
-    assert (head.home / "paretune-results" / "tiny" / "report.html").is_file()
+    submitted = paretune_("submit", "specs/tiny study.yaml", "--wait")
+    name = submitted.partition(":")[0]
+    assert submitted.rstrip().endswith(f"{name}: succeeded")
+    results = head.home / "paretune-results" / "tiny"
+    assert (results / "report.html").is_file()
+    assert "succeeded" in next(line for line in paretune_("jobs").splitlines() if name in line)
+    assert paretune_("logs", name) in submitted
+    assert f"{name}: has succeeded already" in paretune_("stop", name)

@@ -46,9 +46,9 @@ def submit(
     from paretune.cli import _specs
 
     _specs.read(spec, _specs.changes({"store": store}, ()))  # a bad spec answers before the cluster is asked
-    path = _specs.locate(spec)
+    path, variables = _specs.locate(spec), _environment(env or [])
     cluster = _cluster(address)
-    job = cluster.submit(path, store=store, working_dir=working_dir, env=_environment(env or []), ship=not installed)
+    job = cluster.submit(path, store=store, working_dir=working_dir, env=variables, ship=not installed)
     typer.echo(f"{job.id}: study {job.study}, report will be {job.report}")
     if not wait:
         typer.echo(f"paretune logs {job.id} --follow --address {cluster.address}")
