@@ -49,7 +49,8 @@ def submit(
     path, variables = _specs.locate(spec), _environment(env or [])
     cluster = _cluster(address)
     job = cluster.submit(path, store=store, working_dir=working_dir, env=variables, ship=not installed)
-    typer.echo(f"{job.id}: study {job.study}, report will be {job.report}")
+    where = " on the head node" if (job.report or "").startswith("~") else ""
+    typer.echo(f"{job.id}: study {job.study}, report will be {job.report}{where}")
     if not wait:
         typer.echo(f"paretune logs {job.id} --follow --address {cluster.address}")
         return
