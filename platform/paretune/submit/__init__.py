@@ -1,0 +1,1 @@
+"""Sending a study to a cluster: one protocol (`_base.Submitter`), one module per way of getting there."""
