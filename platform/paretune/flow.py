@@ -114,12 +114,16 @@ def run(
     store.check_writable(spec.store)
     from paretune.engine import run as engine
     from paretune.engine import session
+    from paretune.monitor.job import job_config
+    from paretune.monitor.metrics import StudyMetrics
 
-    with session.connect(address) as ray_session:
+    with session.connect(address, job=job_config(spec.name, spec.store)) as ray_session:
         placed, gpus = engine.place(spec, ray_session)
         if not store.exists(spec.store, spec.name):
             store.create(spec, provenance.collect(), code=code)
-        reason = _execute(placed, spec, code, gpus=gpus, ray_session=ray_session, listeners=listeners)
+        reason = _execute(
+            placed, spec, code, gpus=gpus, ray_session=ray_session, listeners=[*listeners, StudyMetrics()]
+        )
     if reason == "interrupted":
         raise KeyboardInterrupt
     result = load(spec.name, store=spec.store)

@@ -11,13 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from paretune.errors import SpaceError
 
 Value: TypeAlias = str | int | float | bool | None
 Config: TypeAlias = Mapping[str, Value]
-When: TypeAlias = Mapping[str, tuple[Value, ...]]
+When: TypeAlias = Mapping[str, Value | Sequence[Value]]
+"""What a parameter's presence depends on: others' names, each with the value or values it needs."""
+
+Conditions: TypeAlias = Mapping[str, tuple[Value, ...]]
 
 _DIGITS = 12
 _SCALARS = (str, int, float, bool, type(None))
@@ -28,11 +31,11 @@ def same(a: Value, b: Value) -> bool:
     return type(a) is type(b) and a == b
 
 
-def _when(when: Mapping[str, object] | None) -> When:
+def _conditions(when: When) -> Conditions:
     """`{"optimizer": "sgd"}` or `{"optimizer": ["sgd", "lion"]}` -> `{"optimizer": ("sgd", "lion")}`."""
     if when is None:
         return {}
-    if not isinstance(when, Mapping) or not when:
+    if not isinstance(when, Mapping):
         raise SpaceError(
             f"when must map a parameter to a value or a list of values, got {when!r}",
             hint="when: {optimizer: sgd}",
@@ -82,7 +85,7 @@ class Float:
         put = object.__setattr__
         put(self, "low", _number("low", self.low))
         put(self, "high", _number("high", self.high))
-        put(self, "when", _when(self.when or None))
+        put(self, "when", _conditions(self.when))
         _ordered_bounds(self.low, self.high)
         if self.log and self.low <= 0:
             raise SpaceError(f"low must be > 0 when log is true, got {self.low}", hint="use low: 1e-6, or drop log")
@@ -151,7 +154,7 @@ class Int:
         put = object.__setattr__
         put(self, "low", _integer("low", self.low))
         put(self, "high", _integer("high", self.high))
-        put(self, "when", _when(self.when or None))
+        put(self, "when", _conditions(self.when))
         _ordered_bounds(self.low, self.high)
         if self.log and self.low < 1:
             raise SpaceError(f"low must be >= 1 when log is true, got {self.low}", hint="use low: 1, or drop log")
@@ -222,7 +225,7 @@ class Int:
 class Choice:
     """One of a list of options; `ordered` says that neighbours in the list are alike."""
 
-    options: tuple[Value, ...]
+    options: Sequence[Value]
     ordered: bool = field(default=False, kw_only=True)
     default: Value = field(default=None, kw_only=True)
     when: When = field(default_factory=dict, kw_only=True)
@@ -232,7 +235,7 @@ class Choice:
         if isinstance(self.options, str) or not isinstance(self.options, Sequence):
             raise SpaceError(f"options must be a list, got {self.options!r}", hint="options: [adamw, sgd]")
         put(self, "options", tuple(self.options))
-        put(self, "when", _when(self.when or None))
+        put(self, "when", _conditions(self.when))
         if not self.options:
             raise SpaceError("options must not be empty", hint="options: [adamw, sgd]")
         for i, option in enumerate(self.options):
@@ -264,3 +267,8 @@ class Choice:
 
 
 Parameter: TypeAlias = Float | Int | Choice
+
+
+def conditions(parameter: Parameter) -> Conditions:
+    """What the parameter's presence depends on, every value listed in a tuple."""
+    return cast(Conditions, parameter.when)  # so made in __post_init__

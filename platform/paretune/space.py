@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paretune.errors import SpaceError, nearest
-from paretune.parameters import Choice, Config, Float, Int, Parameter, Value, same
+from paretune.parameters import Choice, Config, Float, Int, Parameter, Value, conditions, same
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -78,7 +78,7 @@ class Space(Mapping[str, Parameter]):
     def _check_conditions(self) -> None:
         names = list(self._parameters)
         for position, (name, parameter) in enumerate(self._parameters.items()):
-            for parent, values in parameter.when.items():
+            for parent, values in conditions(parameter).items():
                 if parent not in self._parameters:
                     raise SpaceError(
                         f"{name}: when names {parent!r}, which is no parameter", hint=nearest(parent, names)
@@ -132,7 +132,7 @@ class Space(Mapping[str, Parameter]):
         """Whether `name` is present beside the parameters of `config` that come before it."""
         return all(
             parent in config and any(same(config[parent], value) for value in values)
-            for parent, values in self._parameters[name].when.items()
+            for parent, values in conditions(self._parameters[name]).items()
         )
 
     # -- configurations --------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ class Space(Mapping[str, Parameter]):
 
 
 def _spell(parameter: Parameter) -> str:
-    return " and ".join(f"{parent} in {list(values)}" for parent, values in parameter.when.items())
+    return " and ".join(f"{parent} in {list(values)}" for parent, values in conditions(parameter).items())
 
 
 def _to_dict(parameter: Parameter) -> dict[str, Any]:

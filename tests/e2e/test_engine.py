@@ -211,7 +211,9 @@ def run_listening(train: Any, store: Path, listener: Probe, **settings: Any) -> 
 
 
 def test_workers_that_cannot_be_placed_are_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(pt.errors.ResourceError, match="64 workers of 1 CPU each cannot be placed, the cluster has 4 CPU"):
+    with pytest.raises(
+        pt.errors.ResourceError, match="64 workers of 1 CPU each cannot be placed, the cluster has 4 CPU"
+    ):
         search(loops.quick, tmp_path / "store", workers=64)
     assert not (tmp_path / "store").exists()
 

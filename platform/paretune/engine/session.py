@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
+from ray.job_config import JobConfig
 
 from paretune.engine.resources import Node
 from paretune.errors import ClusterError
@@ -24,10 +25,10 @@ class Session:
 
 
 @contextmanager
-def connect(address: str | None = None) -> Iterator[Session]:
+def connect(address: str | None = None, *, job: JobConfig | None = None) -> Iterator[Session]:
     """Connect to Ray; what is started here is stopped here.
 
-    In this order: a Ray this process is connected to already, `address`, RAY_ADDRESS (set inside a submitted job),
+    `job` says in the dashboard what the driver is about. In this order: a Ray this process is connected to already, `address`, RAY_ADDRESS (set inside a submitted job),
     a new local Ray.
 
     Raises:
@@ -38,7 +39,7 @@ def connect(address: str | None = None) -> Iterator[Session]:
         return
     address = address or os.environ.get("RAY_ADDRESS")
     try:
-        _init(address)
+        _init(address, job)
     except (ConnectionError, ValueError, RuntimeError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ClusterError(
@@ -51,11 +52,11 @@ def connect(address: str | None = None) -> Iterator[Session]:
         ray.shutdown()
 
 
-def _init(address: str | None) -> None:
+def _init(address: str | None, job: JobConfig | None) -> None:
     if address is None:
         # Ray's default, nice 15, starves its workers beside any other busy process
         os.environ.setdefault("RAY_worker_niceness", "0")
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, job_config=job)
 
 
 def _session() -> Session:

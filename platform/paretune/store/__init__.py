@@ -13,10 +13,20 @@ environment, as that crate reads them). One `Writer` at a time adds to a study; 
 
 from __future__ import annotations
 
-from paretune.store._create import create
+from paretune.store._create import check_writable, create
 from paretune.store._location import checkpoint_root
 from paretune.store._reader import StoredStudy, exists, read
 from paretune.store._summary import Summary, summaries
 from paretune.store._writer import Writer
 
-__all__ = ["StoredStudy", "Summary", "Writer", "checkpoint_root", "create", "exists", "read", "summaries"]
+__all__ = [
+    "StoredStudy",
+    "Summary",
+    "Writer",
+    "check_writable",
+    "checkpoint_root",
+    "create",
+    "exists",
+    "read",
+    "summaries",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,6 +47,24 @@ def create(spec: StudySpec, provenance: Provenance, *, code: bytes | None = None
             f"{spec.store}: must be a place that can be written, got: {brief(error)}",
             hint="give another folder or URI as store, or mend its permissions",
         ) from error
+
+
+def check_writable(location: str) -> None:
+    """Raise StoreLocationError unless a study can be made at the location; leaves nothing behind."""
+    folder = Folder(location)
+    made = _missing(folder)
+    probe = f".probe-{uuid.uuid4().hex}"
+    try:
+        folder.write(probe, b"")
+        folder.remove(probe)
+    except Exception as error:  # the system's, object_store's
+        raise StoreLocationError(
+            f"{location}: must be a place that can be written, got: {brief(error)}",
+            hint="give another folder or URI as store, or mend its permissions",
+        ) from error
+    finally:
+        for path in made:
+            _remove_if_empty(path)
 
 
 def _build(folder: Folder, spec: StudySpec, provenance: Provenance, code: bytes | None) -> None:
