@@ -110,7 +110,8 @@ class PatchTransformer(nn.Module):
         tokens_MND = self.embed(self.pad(x_ML).unfold(-1, 16, 8)) + self.position_ND
         y_MT = self.head(self.encoder(tokens_MND).flatten(1))
         y_BTC = y_MT.reshape(len(x_BLC), x_BLC.shape[2], -1).transpose(1, 2)
-        return y_BTC * std_B1C + mean_B1C
+        forecast_BTC: Tensor = y_BTC * std_B1C + mean_B1C
+        return forecast_BTC
 
 
 def _step_ms(model: nn.Module, x_BLC: Tensor, y_BTC: Tensor) -> float:

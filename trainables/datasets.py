@@ -66,7 +66,7 @@ class Windows:
     horizon: int
 
     def __len__(self) -> int:
-        return len(self.series) - self.seq_len - self.horizon + 1
+        return max(0, len(self.series) - self.seq_len - self.horizon + 1)
 
     def __getitem__(self, index_B: Tensor) -> tuple[Tensor, Tensor]:
         """Windows by their first rows: inputs (B, L, C) and targets (B, T, C)."""
@@ -114,21 +114,22 @@ def data_file(name: str) -> Path:
     Raises DataError when the file is not to be had or has another content than the published one.
     """
     base, digest = _FILES[name]
-    folder = os.environ.get(DATA_VARIABLE)
-    if folder and (path := Path(folder) / name).exists():
+    own = os.environ.get(DATA_VARIABLE)
+    if own and (path := Path(own) / name).exists():
         _check_hash(path, digest)
         return path
     import pooch  # here, because only a data set that is not embedded needs it
 
     try:
-        return Path(
-            pooch.retrieve(base + name, digest, fname=name, path=pooch.os_cache("paretune"), progressbar=_progress())
+        fetched = pooch.retrieve(
+            base + name, digest, fname=name, path=pooch.os_cache("paretune"), progressbar=_progress()
         )
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; ValueError is pooch's for a wrong hash
         raise DataError(
             f"datasets: {name} could not be fetched from {base}: {error}",
             hint=f"download it by hand and set {DATA_VARIABLE} to the folder that holds it",
         ) from error
+    return Path(fetched)
 
 
 def _check_hash(path: Path, digest: str) -> None:

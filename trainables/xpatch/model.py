@@ -1,8 +1,8 @@
 """The xPatch model and its loss, on one device.
 
-Stitsyuk & Choi, "xPatch: Dual-Stream Time Series Forecasting with Exponential Seasonal-Trend Decomposition", AAAI 2025.
-A series is normalised per window (RevIN), split by an exponential moving average into trend and seasonal part, each part
-forecast by its own channel-independent stream, and the two forecasts are mixed by one linear layer.
+Stitsyuk & Choi, "xPatch: Dual-Stream Time Series Forecasting with Exponential Seasonal-Trend Decomposition", AAAI
+2025. A series is normalised per window (RevIN), split by an exponential moving average into trend and seasonal part,
+each part forecast by its own channel-independent stream, and the two forecasts are mixed by one linear layer.
 
 Shape legend: B batch, L input steps, T horizon steps, C channels, M = B * C independent series, N patches,
 P patch length, S stride.

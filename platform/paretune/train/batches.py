@@ -30,8 +30,12 @@ def shuffled_batches(size: int, batch_size: int, *, seed: int, epoch: int) -> It
 
 
 def batch_indices(size: int, batch_size: int) -> Iterator[Tensor]:
-    """This worker's part of `size` samples in order, each sample on exactly one worker: for validation."""
-    return iter(torch.arange(rank(), size, world_size()).split(_share(batch_size)))
+    """This worker's part of `size` samples in order, each sample on exactly one worker: for validation.
+
+    Workers may get unequal numbers of batches, so nothing may be exchanged between ranks inside this loop.
+    """
+    own = torch.arange(size)[rank() :: world_size()]
+    return (batch for batch in own.split(_share(batch_size)) if len(batch))
 
 
 def _share(batch_size: int) -> int:
