@@ -87,7 +87,7 @@ def test_the_real_series(ett_folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv(datasets.DATA_VARIABLE, str(ett_folder))
     datasets._ett.cache_clear()
     for name in ("ETTh1", "ETTh2"):
-        assert datasets._ett(name).shape == (17_420, 7)  # type: ignore[arg-type]
+        assert datasets._ett(name).shape == (17_420, 7)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import spawn
 
 CONFIG: dict[str, Any] = {"channels": 4, "hidden": 32, "batch_size": 64, "seed": 1, "optimizer": "sgd", "lr": 0.05}
 
@@ -76,7 +76,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two")
-    mp.spawn(worker, args=(2, str(folder)), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(worker, args=(2, str(folder)), nprocs=2)
     return folder
 
 

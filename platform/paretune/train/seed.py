@@ -16,8 +16,10 @@ def start_seed(seed: int | None = None) -> int:
 
     Without `seed` it is the one that torch was last seeded with on rank 0, so a trial that the platform has seeded
     is reproducible with no key in its config. Each worker seeds itself differently (dropout masks must differ); data
-    order is to be derived from the returned number.
+    order is to be derived from the returned number. cuDNN is held to its deterministic kernels.
     """
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
     chosen = torch.initial_seed() % 2**63 if seed is None else seed
     shared = from_rank_0(chosen, training_device())
     seed_everything(derive_seed(shared, rank()))
