@@ -25,7 +25,7 @@ from paretune.train import (
     training_device,
     unwrap,
 )
-from paretune.trainables.datasets import SeriesSet, Windows, windows
+from paretune.trainables.datasets import SeriesSet, Split, Windows, windows
 from paretune.trainables.xpatch.model import Streams, XPatch, horizon_weights, weighted_mae
 
 
@@ -81,7 +81,7 @@ def train(config: Mapping[str, Any]) -> None:
             ray.train.report(metrics, checkpoint=checkpoint)
 
 
-def load(settings: XPatchConfig, split: Any) -> Windows:
+def load(settings: XPatchConfig, split: Split) -> Windows:
     """One split of the configured series, cut into windows."""
     return windows(settings.dataset, split, seq_len=settings.seq_len, horizon=settings.horizon)
 
