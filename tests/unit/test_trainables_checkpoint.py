@@ -71,11 +71,16 @@ def test_without_a_checkpoint_a_trial_starts_at_epoch_0(monkeypatch: pytest.Monk
 def test_the_folder_is_gone_after_the_block_also_when_the_trial_is_stopped_in_it() -> None:
     model, optimizer, _ = build()
     folders: list[Path] = []
-    with pytest.raises(TrialStopped), snapshot(model, optimizer, epoch=1) as checkpoint:
-        assert checkpoint is not None
-        folders.append(Path(checkpoint.path))
-        assert any(folders[0].iterdir())
-        raise TrialStopped
+
+    def report_and_stop() -> None:
+        with snapshot(model, optimizer, epoch=1) as checkpoint:
+            assert checkpoint is not None
+            folders.append(Path(checkpoint.path))
+            assert any(folders[0].iterdir())
+            raise TrialStopped
+
+    with pytest.raises(TrialStopped):
+        report_and_stop()
     assert not folders[0].exists()
 
 
