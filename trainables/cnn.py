@@ -49,7 +49,7 @@ class CnnConfig:
     weight_decay: float = 1e-4
     momentum: float = 0.9  # sgd only
     batch_size: int = 32  # images of one step over all workers
-    epochs: int = 15
+    epochs: int = 10
     seed: int | None = None
 
 
