@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 import torch.distributed as dist
@@ -12,12 +14,15 @@ from torch.multiprocessing.spawn import spawn
 
 CONFIG: dict[str, Any] = {"channels": 4, "hidden": 32, "batch_size": 64, "seed": 1, "optimizer": "sgd", "lr": 0.05}
 
-# run -> (config, run whose checkpoint it starts from)
+FORECAST: dict[str, Any] = {"seq_len": 32, "horizon": 4, "patch_len": 8, "stride": 8, "batch_size": 2048, "lr": 1e-2}
+
+# run -> (config, run whose checkpoint it starts from); "forecast" is xPatch, the others are the CNN
 RUNS: dict[str, tuple[dict[str, Any], str | None]] = {
     "plain": ({**CONFIG, "dropout": 0.0, "epochs": 2}, None),
     "straight": ({**CONFIG, "dropout": 0.4, "epochs": 2}, None),
     "half": ({**CONFIG, "dropout": 0.4, "epochs": 1}, None),
     "resumed": ({**CONFIG, "dropout": 0.4, "epochs": 2}, "half"),
+    "forecast": ({**FORECAST, "seed": 1, "warmup_epochs": 1, "epochs": 2}, None),
 }
 
 
@@ -40,7 +45,7 @@ def train(run: str, rank: int, world: int, folder: Path) -> None:
     from ray.train import Checkpoint
     from torch.nn.parallel import DistributedDataParallel
 
-    from paretune.trainables import cnn, datasets
+    from paretune.trainables import cnn, datasets, xpatch
 
     config, start = RUNS[run]
     resume = Checkpoint.from_directory(folder / start / "checkpoint") if start else None
@@ -60,10 +65,18 @@ def train(run: str, rank: int, world: int, folder: Path) -> None:
         patch.setattr(ray.train, "report", report)
         patch.setattr(ray.train, "get_checkpoint", lambda: resume)
         patch.setattr(ray.train.torch, "prepare_model", DistributedDataParallel if world > 1 else lambda model: model)
-        cnn.train(config)
+        patch.setattr(datasets, "_ett", lambda name: series())
+        (xpatch if run == "forecast" else cnn).train(config)
     torch.save({"reports": reports, "draw": torch.rand(())}, folder / run / f"worker-{rank}.pt")
     if world > 1:
         dist.barrier()  # the next run may start from this one's checkpoint
+
+
+def series() -> npt.NDArray[np.float64]:
+    """A synthetic series in place of a file that would have to be fetched, its level rising so that shards differ."""
+    t = np.arange(17_420.0)[:, None]
+    values: npt.NDArray[np.float64] = np.sin(2 * np.pi * t / np.array([24.0, 168.0])) * (1 + t / 5000)
+    return values
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +128,18 @@ def test_two_workers_resume_exactly(two: Path) -> None:
     }
     assert draws["straight"] == draws["resumed"]
     assert draws["straight"][0] != draws["straight"][1]
+
+
+def test_the_reported_error_is_that_of_the_saved_forecaster(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BatchNorm's running statistics differ between workers; all validate rank 0's, which are saved."""
+    from paretune.trainables import datasets
+    from paretune.trainables.xpatch import loop
+
+    monkeypatch.setattr(datasets, "_ett", lambda name: series())
+    settings = loop.XPatchConfig(**RUNS["forecast"][0])
+    model = loop.build(settings, channels=2)
+    model.load_state_dict(weights(two / "forecast"))
+    mse, mae = loop.forecast_errors(model, loop.load(settings, "val"))
+    for rank in (0, 1):
+        assert reports(two / "forecast", rank)[-1]["val_mse"] == pytest.approx(mse, rel=1e-6)
+        assert reports(two / "forecast", rank)[-1]["val_mae"] == pytest.approx(mae, rel=1e-6)
