@@ -1,0 +1,60 @@
+"""What a training loop may use: seeds, device, batches, reductions over ranks, exact checkpoints, latency.
+
+Every helper works alike on one CPU worker, on CUDA and under DDP. Nothing here is required: a loop that paretune
+searches is an ordinary Ray Train loop. Names are imported on first use, so that importing this package does not
+import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paretune.train.batches import batch_indices, shuffled_batches
+    from paretune.train.checkpoint import restore, snapshot
+    from paretune.train.device import training_device
+    from paretune.train.latency import latency_ms
+    from paretune.train.ranks import share_buffers, sum_over_ranks, unwrap
+    from paretune.train.seed import derive_seed, generator, seed_everything, start_seed
+    from paretune.train.settings import read_settings
+
+_MODULES = {
+    "batch_indices": "batches",
+    "derive_seed": "seed",
+    "generator": "seed",
+    "latency_ms": "latency",
+    "read_settings": "settings",
+    "restore": "checkpoint",
+    "seed_everything": "seed",
+    "share_buffers": "ranks",
+    "shuffled_batches": "batches",
+    "snapshot": "checkpoint",
+    "start_seed": "seed",
+    "sum_over_ranks": "ranks",
+    "training_device": "device",
+    "unwrap": "ranks",
+}
+
+__all__ = [
+    "batch_indices",
+    "derive_seed",
+    "generator",
+    "latency_ms",
+    "read_settings",
+    "restore",
+    "seed_everything",
+    "share_buffers",
+    "shuffled_batches",
+    "snapshot",
+    "start_seed",
+    "sum_over_ranks",
+    "training_device",
+    "unwrap",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,100 @@
+"""Checkpoints from which a loop resumes exactly: weights, optimizer, scheduler, epoch, each worker's random state."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import ray.train
+import torch
+from ray.train import Checkpoint
+from torch import nn
+
+from paretune.train.ranks import gather_to_rank_0, rank, unwrap
+from paretune.train.seed import derive_seed, seed_everything
+
+_FILE = "state.pt"
+
+
+class Stateful(Protocol):
+    """What optimizers and learning-rate schedulers have in common."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
+
+
+@contextmanager
+def snapshot(
+    model: nn.Module, optimizer: Stateful, *, epoch: int, scheduler: Stateful | None = None
+) -> Iterator[Checkpoint | None]:
+    """Yield a checkpoint of the state after `epoch` finished epochs; its folder lives until the block ends.
+
+    Every worker enters the block (their random states are gathered), rank 0 gets the checkpoint, the others None,
+    which is what `ray.train.report` expects of a data-parallel trial. Report inside the block::
+
+        with snapshot(model, optimizer, epoch=epoch) as checkpoint:
+            ray.train.report(metrics, checkpoint=checkpoint)
+    """
+    rng = gather_to_rank_0(_rng_state())
+    if rank() != 0:
+        yield None
+        return
+    state = {
+        "epoch": epoch,
+        "model": unwrap(model).state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict() if scheduler is not None else None,
+        "rng": rng,
+    }
+    with tempfile.TemporaryDirectory(prefix="paretune-checkpoint-") as folder:
+        torch.save(state, Path(folder) / _FILE)
+        yield Checkpoint.from_directory(folder)
+
+
+def restore(model: nn.Module, optimizer: Stateful, *, scheduler: Stateful | None = None) -> int:
+    """Load the checkpoint that Ray Train hands this trial, if any; return the number of finished epochs, else 0.
+
+    Call it when everything is built and seeded, right before the loop over epochs. Exact when the number of workers
+    is that of the saved run; a worker that has no saved random state derives one from rank 0's.
+    """
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return 0
+    with checkpoint.as_directory() as folder:
+        state = torch.load(Path(folder) / _FILE, map_location="cpu", weights_only=True)
+    unwrap(model).load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    if scheduler is not None:
+        scheduler.load_state_dict(state["scheduler"])
+    _load_rng(state["rng"])
+    return int(state["epoch"])
+
+
+def _rng_state() -> dict[str, Any]:
+    """This worker's global random states, as types that `torch.load(weights_only=True)` accepts."""
+    _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002 - the global one is meant
+    return {
+        "python": random.getstate(),
+        "numpy": (torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(gauss)),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def _load_rng(states: list[dict[str, Any]]) -> None:
+    if rank() >= len(states):
+        torch.set_rng_state(states[0]["torch"])
+        seed_everything(derive_seed(torch.initial_seed() % 2**63, rank()))
+        return
+    state = states[rank()]
+    random.setstate(state["python"])
+    keys, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
