@@ -28,7 +28,7 @@ def local_ray(short_folder: Path) -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture()
+@pytest.fixture
 def free_afterwards(local_ray: None) -> Iterator[None]:
     """The test must leave every CPU and placement group of the cluster free."""
     yield
