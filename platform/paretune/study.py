@@ -18,12 +18,12 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from paretune._defaults import STORE as DEFAULT_STORE
 from paretune.errors import InputError, SpecError, nearest
 from paretune.objective import Objectives
 from paretune.parameters import Value
 from paretune.space import Space
 
-DEFAULT_STORE = "paretune-results"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -216,7 +216,8 @@ def _readable(error: ValidationError, where: str) -> SpecError:
     path = [str(part) for part in first["loc"]]
     place = ": ".join([where, *path])
     if first["type"] == "extra_forbidden":
-        model: type[_Strict] = {"search": SearchSettings, "train": TrainSettings}.get(path[0], StudySpec)
+        models: dict[str, type[_Strict]] = {"search": SearchSettings, "train": TrainSettings}
+        model = models.get(path[0], StudySpec)
         parent = ": ".join([where, *path[:-1]])
         return SpecError(f"{parent}: unknown key {path[-1]!r}", hint=nearest(path[-1], model.model_fields))
     if first["type"] == "missing":
