@@ -68,7 +68,8 @@ class Space(Mapping[str, Parameter]):
         return f"Space({', '.join(f'{name}={parameter!r}' for name, parameter in self.items())})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and self.to_dict() == other.to_dict()
+        """The same parameters in the same order; by repr, because 1 and True are equal but not the same option."""
+        return isinstance(other, Space) and repr(self.to_dict()) == repr(other.to_dict())
 
     def __hash__(self) -> int:
         return hash(tuple(self._parameters))

@@ -8,10 +8,10 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import choices, floats, ints, parameters, units
 
 from paretune.errors import SpaceError
 from paretune.parameters import Choice, Float, Int, Parameter, same
+from strategies import choices, floats, ints, parameters, units
 
 
 @given(parameters, st.floats(allow_nan=False))
