@@ -101,6 +101,8 @@ class Float:
                 raise SpaceError("step cannot be combined with log", hint="drop one of the two")
             if self.step <= 0 or self._grid < 2:
                 raise SpaceError(f"step must be in (0, high - low], got {self.step}")
+            if abs(self.high - self._at(self._grid - 1)) < _STEP_NOISE * self.step:
+                put(self, "high", self._at(self._grid - 1))
         if self.default is not None:
             put(self, "default", _number("default", self.default))
             _check_default(self, self.default)
@@ -114,6 +116,10 @@ class Float:
         """How many values there are; decimal, because 1.001 - 1 is less than 0.001 in binary."""
         low, high, step = (Decimal(repr(number)) for number in (self.low, self.high, self.step))
         return math.floor((high - low) / step + Decimal(_STEP_NOISE)) + 1
+
+    def _at(self, index: int) -> float:
+        """The value on the grid: 0.3, not 0.1 + 2 * 0.1."""
+        return float(Decimal(repr(self.low)) + index * Decimal(repr(self.step)))
 
     def check(self, value: object) -> None:
         """Raise SpaceError unless `value` lies in the parameter."""
@@ -138,7 +144,7 @@ class Float:
         span = self.high - self.low
         if self.step is not None:
             index = min(math.floor(unit * self._grid), self._grid - 1)
-            number = float(Decimal(repr(self.low)) + index * Decimal(repr(self.step)))
+            number = self._at(index)
         elif self.log:
             number = float(f"{self.low * math.exp(unit * math.log(self.high / self.low)):.{_DIGITS}g}")
         else:

@@ -38,8 +38,11 @@ def list_studies(store: Store = STORE) -> None:
     table = _console.table("study", "state", "trials", "best", "created")
     for summary in sorted(found, key=lambda summary: summary.created_s):
         best = "  ".join(f"{name} {text.number(value)}" for name, value in summary.best.items())
+        if summary.state == "unreadable":
+            table.add_row(summary.name, summary.state, "", summary.reason or "", "")
+            continue
         created = time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.created_s))
-        table.add_row(summary.name, summary.state, _counted(summary.counts, summary.budget), best or "-", created)
+        table.add_row(summary.name, summary.state, _counted(summary.trials, summary.budget), best, created)
     console.print(table)
 
 

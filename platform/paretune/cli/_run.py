@@ -99,8 +99,12 @@ def _show_outcome(study: Study) -> None:
     console.print(f"report: {study.report(report_path(study))}", soft_wrap=True, markup=False)
 
 
-def _say_how_to_resume(name: str, store: str) -> None:
+def _say_how_to_resume(name: str, location: str) -> None:
+    from paretune import store
     from paretune.cli import _console
 
-    where = "" if store == STORE else f" --store {shlex.quote(store)}"
+    if not store.exists(location, name):
+        _console.err().print("interrupted before the first trial; nothing was written")
+        return
+    where = "" if location == STORE else f" --store {shlex.quote(location)}"
     _console.err().print(f"interrupted; nothing is lost. Go on with: [bold]paretune resume {name}{where}[/]")
