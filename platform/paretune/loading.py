@@ -177,9 +177,8 @@ def _source_of(module: str, base: Path | None) -> Path | None:
     with _importable_from(base or Path.cwd(), Path.cwd()):
         spec: ModuleSpec | None = importlib.util.find_spec(top)
     part = top
-    for part in rest:
-        if spec is None:
-            break
+    while spec is not None and rest:
+        part = rest.pop(0)
         spec = PathFinder.find_spec(part, list(spec.submodule_search_locations or []))
     if spec is None:
         raise TrainableError(
