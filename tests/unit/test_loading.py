@@ -247,14 +247,14 @@ def test_what_cannot_be_sent_is_named() -> None:
     def train(config: dict[str, object]) -> None:
         lock.acquire()
 
-    with pytest.raises(TrainableError, match="cannot be sent to other processes: .*lock") as caught:
+    with pytest.raises(TrainableError, match=r"cannot be sent to other processes: .*lock") as caught:
         loading.pickle(train)
     assert caught.value.hint is not None
     assert "it refers to 'lock'" in caught.value.hint
 
 
 def test_code_of_another_environment_is_refused() -> None:
-    with pytest.raises(TrainableError, match="cannot be loaded: .*ModuleNotFoundError") as caught:
+    with pytest.raises(TrainableError, match=r"cannot be loaded: .*ModuleNotFoundError") as caught:
         loading.unpickle(b"cnonsense_module\ntrain\n.")
     assert caught.value.hint is not None
     with pytest.raises(TrainableError, match="cannot be loaded"):
