@@ -150,8 +150,11 @@ def to_yaml(spec: StudySpec) -> str:
 
 
 def parse_value(text: str) -> Any:
-    """A YAML scalar or flow value, as in `--set key=value`."""
-    return yaml.load(text, Loader=_Loader)
+    """A YAML scalar or flow value, as in `--set key=value`; raises SpecError."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{text!r} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def nested(dotted: str, value: Any) -> dict[str, Any]:

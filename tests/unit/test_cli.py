@@ -57,8 +57,8 @@ def spec_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stored(tmp_path: Path) -> StudySpec:
-    """A study of 24 trials in the default store; some of them failed."""
-    spec = synthetic.spec(trials=24, store=str(tmp_path / "paretune-results"))
+    """A study of 48 trials in the default store; some of them failed."""
+    spec = synthetic.spec(trials=48, store=str(tmp_path / "paretune-results"))
     store.create(spec, synthetic.provenance())
     with store.Writer(spec.store, spec.name) as writer:
         for entry in synthetic.log(spec).entries:
@@ -69,7 +69,22 @@ def stored(tmp_path: Path) -> StudySpec:
 # -- help and errors ---------------------------------------------------------------------------------------------------
 
 
-COMMANDS = "run resume list show best report export trainables validate doctor submit jobs logs stop".split()
+COMMANDS = [
+    "run",
+    "resume",
+    "list",
+    "show",
+    "best",
+    "report",
+    "export",
+    "trainables",
+    "validate",
+    "doctor",
+    "submit",
+    "jobs",
+    "logs",
+    "stop",
+]
 
 
 def test_help_names_every_command(run: Run) -> None:
@@ -280,7 +295,7 @@ def test_list_shows_each_study(run: Run, stored: StudySpec) -> None:
     assert code == 0
     row = next(line for line in out.splitlines() if line.startswith("cnn"))
     assert "val_error" in row
-    assert "/24" in row
+    assert "/48" in row
     assert run("list", "--store", "nowhere")[1].startswith("no studies in nowhere")
 
 

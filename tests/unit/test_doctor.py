@@ -105,4 +105,4 @@ def test_a_broken_import_is_told_by_its_last_line(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_program_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _checks._run("import time; time.sleep(600)", 0.5) == (None, "no answer within 0 s")
+    assert _checks._run("import time; time.sleep(600)", 0.5) == (None, "no answer within 0.5 s")

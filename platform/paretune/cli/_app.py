@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -19,34 +18,35 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_PANELS: dict[str, dict[str, Callable[..., Any]]] = {
-    "Searching": {"run": _run.run, "resume": _run.resume},
-    "Results": {
-        "list": _results.list_studies,
-        "show": _results.show,
-        "best": _results.best,
-        "report": _results.report,
-        "export": _results.export,
+# panel of the help -> command -> (function, example)
+_COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
+    "Searching": {
+        "run": (_run.run, "paretune run search_spaces/cnn.yaml --trials 40 --concurrency 4"),
+        "resume": (_run.resume, "paretune resume cnn --trials 60"),
     },
-    "Getting ready": {"trainables": _setup.trainables, "validate": _setup.validate, "doctor": _setup.doctor},
+    "Results": {
+        "list": (_results.list_studies, "paretune list --store s3://bucket/studies"),
+        "show": (_results.show, "paretune show cnn --trial 7"),
+        "best": (_results.best, "paretune best cnn --objective val_error"),
+        "report": (_results.report, "paretune report cnn -o report.html --open"),
+        "export": (_results.export, "paretune export cnn --format parquet -o cnn.parquet"),
+    },
+    "Getting ready": {
+        "trainables": (_setup.trainables, "paretune trainables"),
+        "validate": (_setup.validate, "paretune validate search_spaces/cnn.yaml"),
+        "doctor": (_setup.doctor, "paretune doctor --deep"),
+    },
     "Clusters": {
-        "submit": _cluster.submit,
-        "jobs": _cluster.jobs,
-        "logs": _cluster.logs,
-        "stop": _cluster.stop,
+        "submit": (_cluster.submit, "paretune submit search_spaces/cnn.yaml --address http://head:8265 --wait"),
+        "jobs": (_cluster.jobs, "paretune jobs --address http://head:8265"),
+        "logs": (_cluster.logs, "paretune logs raysubmit_4LamXRuQpYdSMg7J --follow"),
+        "stop": (_cluster.stop, "paretune stop raysubmit_4LamXRuQpYdSMg7J"),
     },
 }
 
-
-def _register(name: str, command: Callable[..., Any], panel: str) -> None:
-    """Add a command; the `Example:` at the end of its docstring goes below its options."""
-    text, _, example = (inspect.getdoc(command) or "").partition("\n\nExample: ")
-    app.command(name, help=text, epilog=f"[dim]Example:[/]  {example}", rich_help_panel=panel)(command)
-
-
-for _panel, _commands in _PANELS.items():
-    for _name, _command in _commands.items():
-        _register(_name, _command, _panel)
+for _panel, _panel_commands in _COMMANDS.items():
+    for _name, (_function, _example) in _panel_commands.items():
+        app.command(_name, epilog=f"[dim]Example:[/]  {_example}", rich_help_panel=_panel)(_function)
 
 
 def _print_version(wanted: bool) -> None:

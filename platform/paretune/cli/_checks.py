@@ -210,19 +210,14 @@ def ray_start() -> Finding:
 
 def _run(program: str, limit_s: float, *arguments: str) -> tuple[dict[str, Any] | None, str]:
     """The JSON on the last line that a Python program prints, or None and what went wrong."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, errors = process.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return None, f"no answer within {limit_s:.0f} s"
+    command = [sys.executable, "-c", program, *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, start_new_session=True, **pipes) as process:
+        try:
+            output, errors = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return None, f"no answer within {limit_s:g} s"
     if process.returncode != 0:
         return None, (errors.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
     said: dict[str, Any] = json.loads(output.strip().splitlines()[-1])

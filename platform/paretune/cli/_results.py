@@ -22,10 +22,7 @@ Format = Literal["csv", "parquet", "json"]
 
 
 def list_studies(store: Store = STORE) -> None:
-    """List a store's studies: how far each is, its best values.
-
-    Example: paretune list --store s3://bucket/studies
-    """
+    """List a store's studies: how far each is, its best values."""
     from paretune.cli import _console
     from paretune.report import text
     from paretune.store import summaries
@@ -51,10 +48,7 @@ def show(
     trial: Annotated[int | None, typer.Option(help="Show this trial alone, with its traceback if it failed.")] = None,
     store: Store = STORE,
 ) -> None:
-    """Show how far a study is, its Pareto front, and what failed.
-
-    Example: paretune show cnn --trial 7
-    """
+    """Show how far a study is, its Pareto front, and what failed."""
     from paretune import flow
 
     study = flow.load(name, store=store)
@@ -71,10 +65,7 @@ def best(
     ] = None,
     store: Store = STORE,
 ) -> None:
-    """Print the best configuration as YAML.
-
-    Example: paretune best cnn --objective val_error
-    """
+    """Print the best configuration as YAML."""
     import yaml
 
     from paretune import flow
@@ -95,10 +86,7 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     store: Store = STORE,
 ) -> None:
-    """Write a study's report: one HTML file that needs no network.
-
-    Example: paretune report cnn -o report.html --open
-    """
+    """Write a study's report: one HTML file that needs no network."""
     from paretune import flow
     from paretune.cli._run import report_path
 
@@ -124,10 +112,7 @@ def export(
     ] = None,
     store: Store = STORE,
 ) -> None:
-    """Write a table with a row per trial as csv, parquet or json.
-
-    Example: paretune export cnn --format parquet -o cnn.parquet
-    """
+    """Write a table with a row per trial as csv, parquet or json."""
     from paretune import flow
 
     kind = format_ or _format_of(output)

@@ -30,10 +30,7 @@ def run(
     address: Address = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=_SET_HELP)] = None,
 ) -> None:
-    """Search as a spec says, or go on with its study.
-
-    Example: paretune run search_spaces/cnn.yaml --trials 40 --concurrency 4
-    """
+    """Search as a spec says, or go on with its study."""
     from paretune.cli import _specs
 
     options = {
@@ -68,10 +65,7 @@ def resume(
     store: Store = STORE,
     address: Address = None,
 ) -> None:
-    """Go on with a study, with a new budget if one is given.
-
-    Example: paretune resume cnn --trials 60
-    """
+    """Go on with a study, with a new budget if one is given."""
     from paretune import flow
     from paretune.cli import _console, _progress
 

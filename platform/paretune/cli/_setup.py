@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 
 def trainables() -> None:
-    """List the training systems that ship with paretune.
-
-    Example: paretune trainables
-    """
+    """List the training systems that ship with paretune."""
     from paretune import loading
     from paretune.cli import _console
 
@@ -34,10 +31,7 @@ def trainables() -> None:
 def validate(
     spec: Annotated[str, typer.Argument(metavar="SPEC|TRAINABLE", help="What run would be given.", show_default=False)],
 ) -> None:
-    """Check a spec file and say what it means; starts nothing.
-
-    Example: paretune validate search_spaces/cnn.yaml
-    """
+    """Check a spec file and say what it means; starts nothing."""
     from paretune.cli import _console, _specs
 
     checked, _ = _specs.read(spec, {})
@@ -58,8 +52,6 @@ def doctor(
     """Tell what is wrong with this environment and how to mend it.
 
     Ends with exit code 1 if something is broken.
-
-    Example: paretune doctor --deep
     """
     from paretune.cli import _checks, _console
 

@@ -51,7 +51,10 @@ def changes(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str, An
         dotted, equals, text = setting.partition("=")
         if not equals or not all(dotted.split(".")):
             raise SpecError(f"--set: must be key=value, got {setting!r}", hint="--set train.epochs=3")
-        _put(result, dotted, parse_value(text))
+        try:
+            _put(result, dotted, parse_value(text))
+        except SpecError as error:
+            raise error.located(f"--set {dotted}") from None
     return result
 
 
@@ -63,5 +66,5 @@ def _put(into: dict[str, Any], dotted: str, value: Any) -> None:
         return
     inner = into.setdefault(key, {})
     if not isinstance(inner, dict):
-        raise SpecError(f"--set: {key} was set to {inner!r} before, so it has no {rest}")
+        raise SpecError(f"{key} was set to {inner!r} before, so it has no {rest}")
     _put(inner, rest, value)
