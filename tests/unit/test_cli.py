@@ -69,7 +69,8 @@ def stored(tmp_path: Path) -> StudySpec:
 # -- help and errors ---------------------------------------------------------------------------------------------------
 
 
-COMMANDS = [
+SEARCHING, RESULTS = ["run", "resume"], ["list", "show", "best", "report", "export"]
+COMMANDS = [*SEARCHING, *RESULTS, "trainables", "validate", "doctor", "submit", "jobs", "logs", "stop"]
     "run",
     "resume",
     "list",

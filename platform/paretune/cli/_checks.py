@@ -210,9 +210,13 @@ def ray_start() -> Finding:
 
 def _run(program: str, limit_s: float, *arguments: str) -> tuple[dict[str, Any] | None, str]:
     """The JSON on the last line that a Python program prints, or None and what went wrong."""
-    command = [sys.executable, "-c", program, *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, start_new_session=True, **pipes) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
         try:
             output, errors = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
