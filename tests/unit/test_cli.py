@@ -57,11 +57,19 @@ def spec_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stored(tmp_path: Path) -> StudySpec:
-    """A study of 48 trials in the default store; some of them failed."""
-    spec = synthetic.spec(trials=48, store=str(tmp_path / "paretune-results"))
+    """A study in the default store: three trials of 24 done, the fourth failed."""
+    spec = synthetic.spec(trials=24, store=str(tmp_path / "paretune-results"))
+    write = synthetic.Writer()
+    write.event("opened")
+    config = {"lr": 0.1 + 0.2, "hidden": 64, "layers": 3, "optimizer": "adamw"}
+    write.complete(0, config, {"val_error": 0.25, "latency_ms": 2.0})
+    write.complete(1, {**config, "optimizer": "sgd", "momentum": 0.9}, {"val_error": 0.125, "latency_ms": 3.0})
+    write.complete(2, {**config, "layers": 8}, {"val_error": 0.5, "latency_ms": 4.0})
+    write.start(3, config)
+    write.event("failed", 3, attempt=1, reason=synthetic.OOM, details={"traceback": synthetic.TRACEBACK})
     store.create(spec, synthetic.provenance())
     with store.Writer(spec.store, spec.name) as writer:
-        for entry in synthetic.log(spec).entries:
+        for entry in write.log.entries:
             writer.append(entry)
     return spec
 
@@ -71,21 +79,6 @@ def stored(tmp_path: Path) -> StudySpec:
 
 SEARCHING, RESULTS = ["run", "resume"], ["list", "show", "best", "report", "export"]
 COMMANDS = [*SEARCHING, *RESULTS, "trainables", "validate", "doctor", "submit", "jobs", "logs", "stop"]
-    "run",
-    "resume",
-    "list",
-    "show",
-    "best",
-    "report",
-    "export",
-    "trainables",
-    "validate",
-    "doctor",
-    "submit",
-    "jobs",
-    "logs",
-    "stop",
-]
 
 
 def test_help_names_every_command(run: Run) -> None:
@@ -295,40 +288,36 @@ def test_list_shows_each_study(run: Run, stored: StudySpec) -> None:
     code, out, _ = run("list")
     assert code == 0
     row = next(line for line in out.splitlines() if line.startswith("cnn"))
-    assert "val_error" in row
-    assert "/48" in row
+    assert "3/24, 1 failed" in row
+    assert "val_error 0.125  latency_ms 2" in row
     assert run("list", "--store", "nowhere")[1].startswith("no studies in nowhere")
 
 
 def test_show_tells_the_front_and_the_failures(run: Run, stored: StudySpec) -> None:
-    log = store.read(stored.store, "cnn").log
-    failed = next(trial for trial in log.ended if trial.status == "failed")
     code, out, _ = run("show", "cnn")
     assert code == 0
+    assert "3/24, 1 failed" in out
     assert "latency_ms" in out
-    assert failed.reason is not None
-    assert failed.reason in out
-    assert f"--trial {failed.id}" in out
+    assert synthetic.OOM in out
+    assert "paretune show cnn --trial 3" in out
 
 
 def test_show_one_trial_with_its_traceback(run: Run, stored: StudySpec) -> None:
-    log = store.read(stored.store, "cnn").log
-    failed = next(trial for trial in log.ended if trial.status == "failed")
-    code, out, _ = run("show", "cnn", "--trial", str(failed.id))
+    code, out, _ = run("show", "cnn", "--trial", "3")
     assert code == 0
-    assert failed.traceback is not None
-    assert failed.traceback.strip() in out
-    assert all(name in out for name in failed.config)
+    assert synthetic.TRACEBACK.strip() in out
+    assert "optimizer" in out
+    assert "momentum" not in out
     code, _, err = run("show", "cnn", "--trial", "99")
     assert code == 2
-    assert "no trial 99" in err
+    assert err == "error: study cnn: no trial 99\nhint: its trials are 0 to 3\n"
 
 
 def test_best_prints_yaml(run: Run, stored: StudySpec) -> None:
-    best = flow.load("cnn", store=stored.store).best("val_error")
     code, out, _ = run("best", "cnn", "--objective", "val_error")
     assert code == 0
-    assert yaml.safe_load(out) == dict(best.config)
+    assert out.startswith("# trial 1 of cnn: val_error 0.125")
+    assert yaml.safe_load(out) == {"lr": 0.1 + 0.2, "hidden": 64, "layers": 3, "optimizer": "sgd", "momentum": 0.9}
     code, _, err = run("best", "cnn")
     assert code == 2
     assert "val_error" in err
@@ -348,20 +337,18 @@ def test_export_csv(run: Run, stored: StudySpec) -> None:
     code, out, _ = run("export", "cnn")
     assert code == 0
     rows = list(csv.DictReader(io.StringIO(out)))
-    log = store.read(stored.store, "cnn").log
-    assert len(rows) == len(log.trials)
-    first = log.trials[0]
-    assert float(rows[0]["lr"]) == first.config["lr"]
-    assert rows[0]["layers"] == str(first.config["layers"])
-    assert float(rows[0]["val_error"]) == first.metrics["val_error"]
-    assert [row["momentum"] == "" for row in rows] == ["momentum" not in log.trials[i].config for i in range(len(rows))]
+    assert [row["status"] for row in rows] == ["completed"] * 3 + ["failed"]
+    assert [float(row["lr"]) for row in rows] == [0.1 + 0.2] * 4
+    assert [row["layers"] for row in rows] == ["3", "3", "8", "3"]
+    assert [row["momentum"] for row in rows] == ["", "0.9", "", ""]
+    assert [row["val_error"] for row in rows] == ["0.25", "0.125", "0.5", ""]
 
 
 def test_export_json(run: Run, stored: StudySpec) -> None:
     rows = json.loads(run("export", "cnn", "--format", "json")[1])
-    log = store.read(stored.store, "cnn").log
-    assert [row["trial"] for row in rows] == sorted(log.trials)
-    assert rows[0]["lr"] == pytest.approx(log.trials[0].config["lr"], rel=1e-12)
+    assert [row["trial"] for row in rows] == [0, 1, 2, 3]
+    assert [row["lr"] for row in rows] == [pytest.approx(0.3, rel=1e-12)] * 4
+    assert [row["momentum"] for row in rows] == [None, 0.9, None, None]
     assert {type(row["layers"]) for row in rows} == {int}
 
 
@@ -369,7 +356,7 @@ def test_export_parquet_to_a_file(run: Run, stored: StudySpec, tmp_path: Path) -
     from pyarrow import parquet
 
     assert run("export", "cnn", "-o", "cnn.parquet")[0] == 0  # the ending tells the format
-    assert parquet.read_table(tmp_path / "cnn.parquet").num_rows == len(store.read(stored.store, "cnn").log.trials)
+    assert parquet.read_table(tmp_path / "cnn.parquet").num_rows == 4
 
 
 def test_parquet_is_not_for_a_terminal(run: Run, stored: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
