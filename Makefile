@@ -22,8 +22,9 @@ setup: $(STAMP) ## Create the environment in VENV (.venv) from constraints.txt
 $(STAMP): constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "installing the packages of constraints.txt into $(VENV): some minutes"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement constraints.txt
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 check: $(STAMP) ## Lint, formatting, types and import rules
