@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import synthetic
 import yaml
 
+import synthetic
 from paretune import flow, store
 from paretune.cli import main
 from paretune.errors import StudyFailedError
@@ -91,7 +91,16 @@ def test_help_names_every_command(run: Run) -> None:
 def test_every_command_has_help_with_an_example(run: Run, command: str) -> None:
     code, out, _ = run(command, "--help")
     assert code == 0
-    assert f"Example:  paretune {command}" in out
+    assert f"Example: paretune {command}" in out
+
+
+def test_the_reference_is_the_help(tmp_path: Path) -> None:
+    """`make docs` writes it; it must follow every change of a command."""
+    written = tmp_path / "cli.md"
+    command = ["-m", "typer", "paretune.cli._app", "utils", "docs", "--name", "paretune", "--title", "Command line"]
+    subprocess.run([sys.executable, *command, "--output", str(written)], check=True, capture_output=True)
+    reference = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
+    assert reference.read_text() == written.read_text(), "run `make docs`"
 
 
 def test_version(run: Run) -> None:

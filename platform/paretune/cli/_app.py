@@ -11,7 +11,7 @@ from paretune.cli import _cluster, _results, _run, _setup
 
 app = typer.Typer(
     help="Hyperparameter search for expensive, distributed PyTorch training on Ray.",
-    epilog="[dim]Start here:[/]  paretune run cnn  [dim]and then[/]  paretune report cnn --open",
+    epilog="Start here: paretune run cnn, and then: paretune report cnn --open",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -46,7 +46,7 @@ _COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
 
 for _panel, _panel_commands in _COMMANDS.items():
     for _name, (_function, _example) in _panel_commands.items():
-        app.command(_name, epilog=f"[dim]Example:[/]  {_example}", rich_help_panel=_panel)(_function)
+        app.command(_name, epilog=f"Example: {_example}", rich_help_panel=_panel)(_function)
 
 
 def _print_version(wanted: bool) -> None:

@@ -14,8 +14,8 @@ from paretune.cli._options import Address, Concurrency, Hours, Name, Store, Tria
 if TYPE_CHECKING:
     from paretune.flow import Study
 
-_SPEC_HELP = "A spec file, or the name of a trainable that has a ready one (see [bold]paretune trainables[/])."
-_SET_HELP = "Change any entry of the spec, such as [bold]train.epochs=3[/] or [bold]space.lr.high=0.1[/]; repeatable."
+_SPEC_HELP = "A spec file, or the name of a trainable that has a ready one (`paretune trainables` lists them)."
+_SET_HELP = "Change any entry of the spec, such as train.epochs=3 or space.lr.high=0.1; repeatable."
 
 
 def run(
