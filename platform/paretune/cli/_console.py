@@ -7,6 +7,7 @@ import sys
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from paretune.errors import ParetuneError
 
@@ -39,3 +40,8 @@ def table(*headers: str) -> Table:
     for header in headers:
         made.add_column(header, overflow="fold")
     return made
+
+
+def add(table: Table, *cells: str) -> None:
+    """Add a row as it is: a configuration or a reason may hold square brackets, which rich would read as markup."""
+    table.add_row(*map(Text, cells))

@@ -36,10 +36,10 @@ def list_studies(store: Store = STORE) -> None:
     for summary in sorted(found, key=lambda summary: summary.created_s):
         best = "  ".join(f"{name} {text.number(value)}" for name, value in summary.best.items())
         if summary.state == "unreadable":
-            table.add_row(summary.name, summary.state, "", summary.reason or "", "")
+            _console.add(table, summary.name, summary.state, "", summary.reason or "", "")
             continue
         created = time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.created_s))
-        table.add_row(summary.name, summary.state, _counted(summary.trials, summary.budget), best, created)
+        _console.add(table, summary.name, summary.state, _counted(summary.trials, summary.budget), best, created)
     console.print(table)
 
 
@@ -135,16 +135,18 @@ def _show_study(study: Study) -> None:
 
     console = _console.out()
     counts = _counted(outcomes.counts(study.log), study.spec.search.trials)
-    console.print(f"[bold]{study.name}[/]  {study.spec.trainable}  {counts}")
-    console.print(f"[dim]{study.store}/{study.name}, made on {study.provenance.host}[/]", soft_wrap=True)
+    console.print(study.name, style="bold", end="  ")
+    console.print(f"{study.spec.trainable}  {counts}", markup=False, soft_wrap=True)
+    place = f"{study.store}/{study.name}, made on {study.provenance.host}"
+    console.print(place, style="dim", markup=False, soft_wrap=True)
     console.print(_progress.front_table(study.spec, study.log))
     failures = [trial for trial in study.log.ended if trial.status in ("failed", "diverged")]
     if failures:
         table = _console.table("trial", "status", "reason", "configuration")
         for trial in failures:
-            table.add_row(str(trial.id), trial.status, trial.reason or "", text.config(trial.config))
+            _console.add(table, str(trial.id), trial.status, trial.reason or "", text.config(trial.config))
         console.print(table)
-        console.print(f"[dim]paretune show {study.name} --trial {failures[0].id} shows its traceback[/]")
+        console.print(f"paretune show {study.name} --trial {failures[0].id} shows its traceback", style="dim")
 
 
 def _show_trial(study: Study, number: int) -> None:
@@ -160,9 +162,9 @@ def _show_trial(study: Study, number: int) -> None:
     table = _console.table("", "")
     table.show_header = False
     for label, value in _facts(trial):
-        table.add_row(f"[dim]{label}[/]", value)
+        _console.add(table, label, value)
     for parameter, given in trial.config.items():
-        table.add_row(parameter, text.value(given))
+        _console.add(table, parameter, text.value(given))
     console.print(table)
     if trial.traceback:
         console.print(trial.traceback, markup=False, soft_wrap=True)

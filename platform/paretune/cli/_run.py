@@ -101,4 +101,4 @@ def _say_how_to_resume(name: str, location: str) -> None:
         _console.err().print("interrupted before the first trial; nothing was written")
         return
     where = "" if location == STORE else f" --store {shlex.quote(location)}"
-    _console.err().print(f"interrupted; nothing is lost. Go on with: [bold]paretune resume {name}{where}[/]")
+    _console.err().print(f"interrupted; nothing is lost. Go on with: paretune resume {name}{where}", markup=False)

@@ -12,6 +12,7 @@ from paretune.cli._options import Store
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from paretune.objective import Objective
     from paretune.space import Parameter, Space
 
 
@@ -22,7 +23,7 @@ def trainables() -> None:
 
     table = _console.table("trainable", "what it is", "ready spec")
     for trainable in loading.builtins():
-        table.add_row(trainable.name, trainable.summary, "yes" if trainable.spec_path else "no")
+        _console.add(table, trainable.name, trainable.summary, "yes" if trainable.spec_path else "no")
     console = _console.out()
     console.print(table)
     console.print("[dim]Your own: package.module:function or ./path.py:function as trainable in a spec file.[/]")
@@ -37,11 +38,15 @@ def validate(
     checked, _ = _specs.read(spec, {})
     console = _console.out()
     search, train = checked.search, checked.train
-    console.print(f"[green]✓[/] {_specs.locate(spec)}: all is well", soft_wrap=True)
+    console.print("[green]✓[/]", end=" ")
+    console.print(f"{_specs.locate(spec)}: all is well", markup=False, soft_wrap=True)
     budget = f"{search.trials} trials" + (f" or {search.hours:g} hours" if search.hours else "")
-    console.print(f"  [bold]{checked.name}[/]: {budget} of {checked.trainable} by {search.algorithm}, ", end="")
-    console.print(f"{search.concurrency} at a time, {train.workers} worker(s) each, into {checked.store}")
-    console.print("  " + ", ".join(_objective(line) for line in checked.objectives))
+    for line in (
+        f"{checked.name}: {budget} of {checked.trainable} by {search.algorithm}, into {checked.store}",
+        f"{search.concurrency} at a time, {train.workers} worker(s) each",
+        ", ".join(_objective(objective) for objective in checked.objectives),
+    ):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print(_space_table(checked.space))
 
 
@@ -68,10 +73,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _objective(objective: object) -> str:
-    from paretune.objective import Objective
-
-    assert isinstance(objective, Objective)
+def _objective(objective: Objective) -> str:
     sign = {"minimize": "<=", "maximize": ">="}[objective.goal]
     limit = "" if objective.limit is None else f" ({sign} {objective.limit:g})"
     return f"{objective.goal} {objective.name}{limit}"
@@ -85,7 +87,7 @@ def _space_table(space: Space) -> Table:
     for name, parameter in space.items():
         when = " and ".join(f"{key} = {' or '.join(map(text.value, v))}" for key, v in parameter.when.items())
         default = "" if parameter.default is None else text.value(parameter.default)
-        table.add_row(name, _values(parameter), default, when)
+        _console.add(table, name, _values(parameter), default, when)
     return table
 
 
