@@ -21,7 +21,7 @@ PACKAGE = ROOT / "platform" / "paretune"
 LAYERS = [
     {"errors", "_defaults"},
     {"parameters", "objective", "records", "pareto", "space", "_optuna", "log", "study", "listener", "_source"},
-    {"loading", "provenance", "train"},
+    {"loading", "provenance", "train", "winners"},
     {"algorithms", "schedulers", "store", "report", "trainables"},
     {"simulation", "monitor", "optimizer"},
     {"engine", "submit"},

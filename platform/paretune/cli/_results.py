@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -196,7 +196,7 @@ def _predicted(metric: str, mean: Mapping[str, float] | None, sd: Mapping[str, f
     return f"  (predicted {text.number(mean[metric])} ± {text.number(sd[metric])})"
 
 
-def _counted(counts: Mapping[str, int], budget: int) -> str:
+def _counted(counts: Mapping[Any, int], budget: int) -> str:
     """`22/24, 1 failed, 1 running`."""
     done = counts.get("completed", 0) + counts.get("stopped", 0)
     others = [
