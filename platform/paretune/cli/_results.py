@@ -151,6 +151,7 @@ def _show_study(study: Study) -> None:
 
 def _show_trial(study: Study, number: int) -> None:
     from paretune.cli import _console
+    from paretune.records import Event
     from paretune.report import text
 
     trials = study.log.trials
@@ -161,7 +162,8 @@ def _show_trial(study: Study, number: int) -> None:
     console = _console.out()
     table = _console.table("", "")
     table.show_header = False
-    for label, value in _facts(trial):
+    starts = sum(isinstance(e, Event) and e.kind == "started" and e.trial == number for e in study.log.entries)
+    for label, value in _facts(trial, starts):
         _console.add(table, label, value)
     for parameter, given in trial.config.items():
         _console.add(table, parameter, text.value(given))
@@ -170,7 +172,7 @@ def _show_trial(study: Study, number: int) -> None:
         console.print(trial.traceback, markup=False, soft_wrap=True)
 
 
-def _facts(trial: Trial) -> list[tuple[str, str]]:
+def _facts(trial: Trial, starts: int) -> list[tuple[str, str]]:
     from paretune.report import text
 
     proposal = trial.suggestion.proposal
@@ -178,7 +180,7 @@ def _facts(trial: Trial) -> list[tuple[str, str]]:
         ("trial", str(trial.id)),
         ("status", trial.status if trial.reason is None else f"{trial.status}: {trial.reason}"),
         ("came from", f"{trial.suggestion.algorithm}, {proposal.origin}"),
-        ("time", f"{text.duration(trial.seconds)} in {text.plural(trial.attempt, 'attempt')}"),
+        ("time", f"{text.duration(trial.seconds)}, started {starts} time{'' if starts == 1 else 's'}"),
         ("reports", f"{trial.step}, resource {text.number(trial.resource)}"),
     ]
     for metric, value in trial.metrics.items():
