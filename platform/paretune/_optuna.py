@@ -16,7 +16,8 @@ from paretune.parameters import Choice, Float, Int, Parameter
 def distribution(parameter: Parameter) -> BaseDistribution:
     """The distribution that holds the same values; powers of two become a categorical, as Optuna has none."""
     if isinstance(parameter, Float):
-        return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
+        last = parameter.high if parameter.step is None else parameter.from_unit(1.0)  # Optuna wants it on the grid
+        return FloatDistribution(parameter.low, last, log=parameter.log, step=parameter.step)
     if isinstance(parameter, Choice):
         return CategoricalDistribution(parameter.options)
     if parameter.step == "power2":

@@ -58,8 +58,9 @@ class Trial:
         """From its first start to its end, or to its last sign of life."""
         if self.started_s is None:
             return 0.0
-        last = self.ended_s or (self.reports[-1].time_s if self.reports else self.started_s)
-        return last - self.started_s
+        if self.ended_s is not None:
+            return self.ended_s - self.started_s
+        return (self.reports[-1].time_s if self.reports else self.started_s) - self.started_s
 
     @property
     def worker_seconds(self) -> float:
@@ -133,7 +134,7 @@ class Log:
         trial = self.trials[number]
         if event.kind == "started":
             trial.status, trial.attempt = "running", event.attempt
-            trial.started_s = trial.started_s or event.time_s
+            trial.started_s = event.time_s if trial.started_s is None else trial.started_s
         elif event.kind == "paused":
             trial.status = "paused"
         elif event.kind in ENDINGS:

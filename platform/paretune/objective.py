@@ -60,6 +60,9 @@ class Objectives(Sequence[Objective]):
         if not objectives:
             raise ObjectiveError("a study needs at least one objective", hint="objectives: {val_error: minimize}")
         self._objectives = tuple(objectives)
+        for i, objective in enumerate(self._objectives):
+            if any(objective.name == other.name for other in self._objectives[:i]):
+                raise ObjectiveError(f"{objective.name}: stands twice among the objectives")
         self._signs_m: npt.NDArray[np.float64] = np.array([objective.sign for objective in self._objectives])
 
     def __getitem__(self, index: Any) -> Any:
@@ -135,6 +138,8 @@ def _from_dict(name: object, entry: object) -> Objective:
     if not isinstance(name, str) or not name:
         raise ObjectiveError(f"an objective's name must be a non-empty string, got {name!r}")
     if isinstance(entry, Objective):
+        if entry.name != name:
+            raise ObjectiveError(f"{name}: holds an objective called {entry.name!r}", hint=f"call both {entry.name!r}")
         return entry
     if not isinstance(entry, Mapping):
         return Objective(name, entry)  # type: ignore[arg-type]  # a wrong goal is refused there

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, TypeAlias, cast
 
 from paretune.errors import SpaceError
@@ -23,6 +24,7 @@ When: TypeAlias = Mapping[str, Value | Sequence[Value]]
 Conditions: TypeAlias = Mapping[str, tuple[Value, ...]]
 
 _DIGITS = 12
+_STEP_NOISE = 1e-6  # of a step: what binary arithmetic may have added to bounds and values that lie on the grid
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -70,6 +72,13 @@ def _ordered_bounds(low: float, high: float) -> None:
         raise SpaceError(f"low must be below high, got low {low!r} and high {high!r}", hint="swap the two bounds")
 
 
+def _check_default(parameter: Parameter, default: Value) -> None:
+    try:
+        parameter.check(default)
+    except SpaceError as error:
+        raise error.located("default") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Float:
     """A real number in [low, high]; `log` spaces it by its logarithm, `step` restricts it to a grid."""
@@ -93,11 +102,13 @@ class Float:
             put(self, "step", _number("step", self.step))
             if self.log:
                 raise SpaceError("step cannot be combined with log", hint="drop one of the two")
-            if not 0 < self.step <= self.high - self.low:
+            if self.step <= 0 or self._grid < 2:
                 raise SpaceError(f"step must be in (0, high - low], got {self.step}")
+            if abs(self.high - self._at(self._grid - 1)) < _STEP_NOISE * self.step:
+                put(self, "high", self._at(self._grid - 1))
         if self.default is not None:
             put(self, "default", _number("default", self.default))
-            self.check(self.default)
+            _check_default(self, self.default)
 
     @property
     def cardinality(self) -> float:
@@ -105,14 +116,23 @@ class Float:
 
     @property
     def _grid(self) -> int:
-        assert self.step is not None
-        return math.floor((self.high - self.low) / self.step * (1 + 1e-12)) + 1
+        """How many values there are; decimal, because 1.001 - 1 is less than 0.001 in binary."""
+        low, high, step = (Decimal(repr(number)) for number in (self.low, self.high, self.step))
+        return math.floor((high - low) / step + Decimal(_STEP_NOISE)) + 1
+
+    def _at(self, index: int) -> float:
+        """The value on the grid: 0.3, not 0.1 + 2 * 0.1."""
+        return float(Decimal(repr(self.low)) + index * Decimal(repr(self.step)))
 
     def check(self, value: object) -> None:
         """Raise SpaceError unless `value` lies in the parameter."""
         number = _number("value", value)
         if not self.low <= number <= self.high:
             raise SpaceError(f"value must be in [{self.low:g}, {self.high:g}], got {number!r}")
+        if self.step is not None:
+            steps = (number - self.low) / self.step
+            if abs(steps - round(steps)) > _STEP_NOISE:
+                raise SpaceError(f"value must be on the step {self.step:g} from {self.low:g}, got {number!r}")
 
     def to_unit(self, value: Value) -> float:
         number = float(value)  # type: ignore[arg-type]
@@ -127,7 +147,7 @@ class Float:
         span = self.high - self.low
         if self.step is not None:
             index = min(math.floor(unit * self._grid), self._grid - 1)
-            number = round(self.low + index * self.step, _decimals(span))
+            number = self._at(index)
         elif self.log:
             number = float(f"{self.low * math.exp(unit * math.log(self.high / self.low)):.{_DIGITS}g}")
         else:
@@ -160,12 +180,14 @@ class Int:
             raise SpaceError(f"low must be >= 1 when log is true, got {self.low}", hint="use low: 1, or drop log")
         if self.step == "power2":
             self._check_powers()
+        elif isinstance(self.step, str):
+            raise SpaceError(f"step must be >= 1 or 'power2', got {self.step!r}")
         else:
             put(self, "step", _integer("step", self.step))
             self._check_step()
         if self.default is not None:
             put(self, "default", _integer("default", self.default))
-            self.check(self.default)
+            _check_default(self, self.default)
 
     def _check_powers(self) -> None:
         for name, bound in (("low", self.low), ("high", self.high)):
@@ -204,7 +226,8 @@ class Int:
         if not self.low <= number <= self.high:
             raise SpaceError(f"value must be in [{self.low}, {self.high}], got {number}")
         if number not in self.values:
-            raise SpaceError(f"value must be on the step {self.step} from {self.low}, got {number}")
+            grid = "a power of two" if self.step == "power2" else f"on the step {self.step} from {self.low}"
+            raise SpaceError(f"value must be {grid}, got {number}")
 
     def to_unit(self, value: Value) -> float:
         number = int(value)  # type: ignore[arg-type]
@@ -244,10 +267,12 @@ class Choice:
                     f"options must be strings, numbers, booleans or null, got {option!r}",
                     hint="name the option by a string and look it up in the training function",
                 )
+            if isinstance(option, float) and not math.isfinite(option):
+                raise SpaceError(f"options must be finite, got {option!r}", hint="name it by a string")
             if any(same(option, other) for other in self.options[:i]):
                 raise SpaceError(f"options must be different, {option!r} stands twice")
         if self.default is not None:
-            self.check(self.default)
+            _check_default(self, self.default)
 
     @property
     def cardinality(self) -> float:

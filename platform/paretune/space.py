@@ -68,7 +68,8 @@ class Space(Mapping[str, Parameter]):
         return f"Space({', '.join(f'{name}={parameter!r}' for name, parameter in self.items())})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and self.to_dict() == other.to_dict()
+        """The same parameters in the same order; by repr, because 1 and True are equal but not the same option."""
+        return isinstance(other, Space) and repr(self.to_dict()) == repr(other.to_dict())
 
     def __hash__(self) -> int:
         return hash(tuple(self._parameters))
@@ -173,6 +174,8 @@ class Space(Mapping[str, Parameter]):
         units = np.asarray(x_d, dtype=np.float64)
         if units.shape != (len(self),):
             raise SpaceError(f"a point needs shape ({len(self)},), got {units.shape}")
+        if not np.all(np.isfinite(units)):
+            raise SpaceError(f"a point must be finite, got {units.tolist()}")
         config: dict[str, Value] = {}
         for (name, parameter), unit in zip(self.items(), units.tolist(), strict=True):
             if self.is_active(name, config):
@@ -235,7 +238,7 @@ def _from_dict(name: str, entry: object) -> Parameter:
     if not isinstance(entry, Mapping):
         raise SpaceError(f"{name}: must be a mapping with a type, got {entry!r}", hint="{type: float, low: 0, high: 1}")
     kind = entry.get("type")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise SpaceError(f"{name}: type must be one of float, int, choice, got {kind!r}", hint=nearest(kind, _KINDS))
     fields = {key: value for key, value in entry.items() if key != "type"}
     for key in fields:

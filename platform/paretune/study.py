@@ -11,19 +11,19 @@ StudySpec
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from paretune._defaults import STORE as DEFAULT_STORE
 from paretune.errors import InputError, SpecError, nearest
 from paretune.objective import Objectives
 from paretune.parameters import Value
 from paretune.space import Space
 
-DEFAULT_STORE = "paretune-results"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -36,7 +36,7 @@ class SearchSettings(_Strict):
 
     algorithm: str = "gp"
     trials: int = Field(default=32, ge=1)
-    hours: float | None = Field(default=None, gt=0)
+    hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     concurrency: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
 
@@ -51,8 +51,8 @@ class TrainSettings(_Strict):
 
     workers: int = Field(default=1, ge=1)
     epochs: int | None = Field(default=None, ge=1)
-    cpus: float = Field(default=1, gt=0)
-    gpus: float | None = Field(default=None, ge=0)
+    cpus: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    gpus: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     isolation: Literal["gang", "trial"] = "gang"
     retries: int = Field(default=3, ge=0)
     config: dict[str, Value | list[Value]] = Field(default_factory=dict)
@@ -150,8 +150,11 @@ def to_yaml(spec: StudySpec) -> str:
 
 
 def parse_value(text: str) -> Any:
-    """A YAML scalar or flow value, as in `--set key=value`."""
-    return yaml.load(text, Loader=_Loader)
+    """A YAML scalar or flow value, as in `--set key=value`; raises SpecError."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{text!r} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def nested(dotted: str, value: Any) -> dict[str, Any]:
@@ -165,15 +168,42 @@ def nested(dotted: str, value: Any) -> dict[str, Any]:
 def differences(old: StudySpec, new: StudySpec) -> list[str]:
     """What two specs of one study disagree about beyond budget, concurrency and retries: one line each."""
     a, b = _flatten(_fixed(old)), _flatten(_fixed(new))
-    return [
+    values = [
         f"{key}: {a.get(key, 'absent')!r} before, {b.get(key, 'absent')!r} now"
         for key in dict.fromkeys([*a, *b])
-        if a.get(key) != b.get(key)
+        if repr(a.get(key)) != repr(b.get(key))  # 1 and True are equal, but not the same option
     ]
+    return (
+        values
+        + _order("space", old.space, new.space)
+        + _order("objectives", old.objectives.names, new.objectives.names)
+    )
+
+
+def _order(what: str, old: Iterable[str], new: Iterable[str]) -> list[str]:
+    """Coordinates follow the order, so another order of the same names is another study."""
+    a, b = list(old), list(new)
+    if a == b or sorted(a) != sorted(b):
+        return []
+    return [f"{what}: order {', '.join(a)} before, {', '.join(b)} now"]
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML with YAML 1.2's numbers: `1e-5` is a number, as everybody expects (YAML 1.1 asks for `1.0e-5`)."""
+    """Safe YAML with YAML 1.2's numbers, and without its silence about a key that stands twice.
+
+    `1e-5` is a number, as everybody expects (YAML 1.1 asks for `1.0e-5`).
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
@@ -211,12 +241,13 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _readable(error: ValidationError, where: str) -> SpecError:
-    """The first of pydantic's complaints, in our form."""
-    first = error.errors()[0]
+    """The most telling of pydantic's complaints, in our form: a misspelt key also leaves another one missing."""
+    first = min(error.errors(), key=lambda complaint: complaint["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     place = ": ".join([where, *path])
     if first["type"] == "extra_forbidden":
-        model: type[_Strict] = {"search": SearchSettings, "train": TrainSettings}.get(path[0], StudySpec)
+        models: dict[str, type[_Strict]] = {"search": SearchSettings, "train": TrainSettings}
+        model = models.get(path[0], StudySpec)
         parent = ": ".join([where, *path[:-1]])
         return SpecError(f"{parent}: unknown key {path[-1]!r}", hint=nearest(path[-1], model.model_fields))
     if first["type"] == "missing":

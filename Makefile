@@ -1,0 +1,75 @@
+# `make` lists what there is. Everything runs in one virtual environment, made from constraints.txt when first needed.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# One thread per process: torch, BLAS and several workers would otherwise fight for the same cores. Ray starts workers
+# at niceness 15, where they starve beside any other process; its CPU workers need not hide GPUs that are not there.
+export OMP_NUM_THREADS ?= 1
+export RAY_worker_niceness ?= 0
+export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check format test test-slow test-faults bench bench-overhead demo docs screenshot build clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create the environment in VENV (.venv) from constraints.txt
+
+$(STAMP): constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing the packages of constraints.txt into $(VENV): some minutes"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement constraints.txt
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: $(STAMP) ## Lint, formatting, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/unit/test_structure.py
+
+format: $(STAMP) ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(STAMP) ## The tests, without the slow ones
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(STAMP) ## The slow tests alone
+	$(BIN)/pytest -m slow
+
+test-faults: $(STAMP) ## Twenty rounds of kill -9 at random moments, each followed by a resume
+	PARETUNE_FAULT_ROUNDS=20 $(BIN)/pytest -m "" tests/e2e/test_faults.py
+
+bench: bench-overhead ## Every benchmark of BENCHMARKS.md
+
+bench-overhead: $(STAMP) ## Seconds per trial beyond the training itself, against bare Ray Tune
+	$(BIN)/python benchmarks/overhead.py
+
+demo: $(STAMP) ## Search a small CNN for error and latency: two minutes, then a report
+	$(BIN)/paretune run search_spaces/cnn.yaml
+
+docs: $(STAMP) ## Write docs/reference/cli.md from the commands' own help
+	mkdir -p docs/reference
+	$(BIN)/typer paretune.cli._app utils docs --name paretune --title "Command line" --output docs/reference/cli.md
+
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+screenshot: ## Draw the demo's report as docs/report.png (needs Chromium)
+	@test -n "$(CHROMIUM)" || { echo "no Chromium found: make screenshot CHROMIUM=..."; exit 1; }
+	@test -f paretune-results/cnn/report.html || { echo "no report yet: make demo"; exit 1; }
+	profile=$$(mktemp -d); "$(CHROMIUM)" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+	  --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars \
+	  --user-data-dir="$$profile" --window-size=1280,1600 --virtual-time-budget=8000 \
+	  --screenshot=docs/report.png "file://$(CURDIR)/paretune-results/cnn/report.html"; rm -rf "$$profile"
+
+build: $(STAMP) ## Wheel and source distribution into dist/
+	$(BIN)/python -m build --no-isolation
+
+clean: ## Remove what was built; results stay
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find platform trainables tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

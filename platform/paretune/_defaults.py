@@ -1,0 +1,3 @@
+"""What needs to be known before anything heavier is imported."""
+
+STORE = "paretune-results"

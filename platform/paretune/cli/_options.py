@@ -1,0 +1,17 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.", show_default=False)]
+Store = Annotated[str, typer.Option(help="Folder or URI of the results store.")]
+Trials = Annotated[int | None, typer.Option(help="Trials in all.")]
+Hours = Annotated[float | None, typer.Option(help="Start no trial after this many hours.")]
+Concurrency = Annotated[int | None, typer.Option(help="Trials at the same time.")]
+Address = Annotated[
+    str | None,
+    typer.Option(help="A running Ray cluster (auto, host:port). Without it RAY_ADDRESS counts, else Ray starts here."),
+]

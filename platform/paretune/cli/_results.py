@@ -1,0 +1,231 @@
+"""`list`, `show`, `best`, `report`, `export`: what the store holds, without torch or ray."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from paretune._defaults import STORE
+from paretune.cli._options import Name, Store
+from paretune.errors import InputError
+
+if TYPE_CHECKING:
+    from paretune.flow import Study
+    from paretune.log import Trial
+
+Format = Literal["csv", "parquet", "json"]
+
+
+def list_studies(store: Store = STORE) -> None:
+    """List a store's studies: how far each is, its best values."""
+    from paretune.cli import _console
+    from paretune.report import text
+    from paretune.store import summaries
+
+    console = _console.out()
+    found = summaries(store)
+    if not found:
+        console.print(f"no studies in {store}; start one with: paretune run cnn", markup=False)
+        return
+    table = _console.table("study", "state", "trials", "best", "created")
+    for summary in sorted(found, key=lambda summary: summary.created_s):
+        best = "  ".join(f"{name} {text.number(value)}" for name, value in summary.best.items())
+        if summary.state == "unreadable":
+            _console.add(table, summary.name, summary.state, "", summary.reason or "", "")
+            continue
+        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.created_s))
+        _console.add(table, summary.name, summary.state, _counted(summary.trials, summary.budget), best, created)
+    console.print(table)
+
+
+def show(
+    name: Name,
+    trial: Annotated[int | None, typer.Option(help="Show this trial alone, with its traceback if it failed.")] = None,
+    store: Store = STORE,
+) -> None:
+    """Show how far a study is, its Pareto front, and what failed."""
+    from paretune import flow
+
+    study = flow.load(name, store=store)
+    if trial is not None:
+        _show_trial(study, trial)
+    else:
+        _show_study(study)
+
+
+def best(
+    name: Name,
+    objective: Annotated[
+        str | None, typer.Option(help="Which objective counts; needed when there are several.")
+    ] = None,
+    store: Store = STORE,
+) -> None:
+    """Print the best configuration as YAML."""
+    import yaml
+
+    from paretune import flow
+    from paretune.report import text
+
+    study = flow.load(name, store=store)
+    chosen = study.best(objective)
+    values = "  ".join(f"{metric} {text.number(value)}" for metric, value in chosen.metrics.items())
+    typer.echo(f"# trial {chosen.id} of {name}: {values}")
+    typer.echo(yaml.safe_dump(dict(chosen.config), sort_keys=False), nl=False)
+
+
+def report(
+    name: Name,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file; report.html in the study's folder unless given.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    store: Store = STORE,
+) -> None:
+    """Write a study's report: one HTML file that needs no network."""
+    from paretune import flow
+    from paretune.cli._run import report_path
+
+    study = flow.load(name, store=store)
+    path = output or report_path(study)
+    try:
+        written = study.report(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    typer.echo(f"report: {written}")
+    if open_:
+        typer.launch(str(written))
+
+
+def export(
+    name: Name,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Told by the file's ending, else csv, unless given.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file; standard output unless given.")
+    ] = None,
+    store: Store = STORE,
+) -> None:
+    """Write a table with a row per trial as csv, parquet or json."""
+    from paretune import flow
+
+    kind = format_ or _format_of(output)
+    if kind == "parquet" and output is None and sys.stdout.isatty():
+        raise InputError("export: parquet is binary and not for a terminal", hint="add -o FILE.parquet")
+    data = _exported(flow.load(name, store=store), kind)
+    if output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise _cannot_write(output, error) from error
+
+
+def _show_study(study: Study) -> None:
+    from paretune.cli import _console, _progress
+    from paretune.report import outcomes, text
+
+    console = _console.out()
+    counts = _counted(outcomes.counts(study.log), study.spec.search.trials)
+    console.print(study.name, style="bold", end="  ")
+    console.print(f"{study.spec.trainable}  {counts}", markup=False, soft_wrap=True)
+    place = f"{study.store}/{study.name}, made on {study.provenance.host}"
+    console.print(place, style="dim", markup=False, soft_wrap=True)
+    console.print(_progress.front_table(study.spec, study.log))
+    failures = [trial for trial in study.log.ended if trial.status in ("failed", "diverged")]
+    if failures:
+        table = _console.table("trial", "status", "reason", "configuration")
+        for trial in failures:
+            _console.add(table, str(trial.id), trial.status, trial.reason or "", text.config(trial.config))
+        console.print(table)
+        console.print(f"paretune show {study.name} --trial {failures[0].id} shows its traceback", style="dim")
+
+
+def _show_trial(study: Study, number: int) -> None:
+    from paretune.cli import _console
+    from paretune.records import Event
+    from paretune.report import text
+
+    trials = study.log.trials
+    if number not in trials:
+        known = f"0 to {max(trials)}" if trials else "none yet"
+        raise InputError(f"study {study.name}: no trial {number}", hint=f"its trials are {known}")
+    trial = trials[number]
+    console = _console.out()
+    table = _console.table("", "")
+    table.show_header = False
+    starts = sum(isinstance(e, Event) and e.kind == "started" and e.trial == number for e in study.log.entries)
+    for label, value in _facts(trial, starts):
+        _console.add(table, label, value)
+    for parameter, given in trial.config.items():
+        _console.add(table, parameter, text.value(given))
+    console.print(table)
+    if trial.traceback:
+        console.print(trial.traceback, markup=False, soft_wrap=True)
+
+
+def _facts(trial: Trial, starts: int) -> list[tuple[str, str]]:
+    from paretune.report import text
+
+    proposal = trial.suggestion.proposal
+    facts = [
+        ("trial", str(trial.id)),
+        ("status", trial.status if trial.reason is None else f"{trial.status}: {trial.reason}"),
+        ("came from", f"{trial.suggestion.algorithm}, {proposal.origin}"),
+        ("time", f"{text.duration(trial.seconds)}, started {starts} time{'' if starts == 1 else 's'}"),
+        ("reports", f"{trial.step}, resource {text.number(trial.resource)}"),
+    ]
+    for metric, value in trial.metrics.items():
+        facts.append((metric, text.number(value) + _predicted(metric, proposal.mean, proposal.sd)))
+    if trial.checkpoint:
+        facts.append(("checkpoint", trial.checkpoint))
+    return facts
+
+
+def _predicted(metric: str, mean: Mapping[str, float] | None, sd: Mapping[str, float] | None) -> str:
+    from paretune.report import text
+
+    if mean is None or sd is None or metric not in mean:
+        return ""
+    return f"  (predicted {text.number(mean[metric])} ± {text.number(sd[metric])})"
+
+
+def _counted(counts: Mapping[Any, int], budget: int) -> str:
+    """`22/24, 1 failed, 1 running`."""
+    done = counts.get("completed", 0) + counts.get("stopped", 0)
+    others = [
+        f"{counts[status]} {status}" for status in ("failed", "diverged", "running", "paused") if counts.get(status)
+    ]
+    return ", ".join([f"{done}/{budget}", *others])
+
+
+def _format_of(output: Path | None) -> Format:
+    endings: dict[str, Format] = {".parquet": "parquet", ".json": "json"}
+    return endings.get(output.suffix if output else "", "csv")
+
+
+def _exported(study: Study, kind: Format) -> bytes:
+    if kind == "parquet":
+        import io
+
+        from pyarrow import parquet
+
+        buffer = io.BytesIO()
+        parquet.write_table(study.to_arrow(), buffer)
+        return buffer.getvalue()
+    frame = study.to_pandas()
+    if kind == "json":
+        return f"{frame.to_json(orient='records', date_format='iso', double_precision=15, indent=2)}\n".encode()
+    return str(frame.to_csv(index=False)).encode()
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be written: {error.strerror or error}", hint="choose another file with -o")

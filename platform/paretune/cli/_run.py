@@ -1,0 +1,104 @@
+"""`run` and `resume`: start a study or go on with it, watch it, and show what came of it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paretune._defaults import STORE
+from paretune.cli._options import Address, Concurrency, Hours, Name, Store, Trials
+
+if TYPE_CHECKING:
+    from paretune.flow import Study
+
+_SPEC_HELP = "A spec file, or the name of a trainable that has a ready one (`paretune trainables` lists them)."
+_SET_HELP = "Change any entry of the spec, such as train.epochs=3 or space.lr.high=0.1; repeatable."
+
+
+def run(
+    spec: Annotated[str, typer.Argument(metavar="SPEC|TRAINABLE", help=_SPEC_HELP, show_default=False)],
+    trials: Trials = None,
+    hours: Hours = None,
+    concurrency: Concurrency = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes of each trial.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all randomness in the search.")] = None,
+    store: Annotated[str | None, typer.Option(help="Folder or URI of the results store.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the study; the spec file's name unless given.")] = None,
+    address: Address = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=_SET_HELP)] = None,
+) -> None:
+    """Search as a spec says, or go on with its study."""
+    from paretune.cli import _specs
+
+    options = {
+        "search.trials": trials,
+        "search.hours": hours,
+        "search.concurrency": concurrency,
+        "search.seed": seed,
+        "train.workers": workers,
+        "store": store,
+        "name": name,
+    }
+    study_spec, folder = _specs.read(spec, _specs.changes(options, set_ or ()))
+
+    from paretune import flow, loading
+    from paretune.cli import _console, _progress
+
+    train = loading.resolve(study_spec.trainable, base=folder)
+    try:
+        listener = _progress.choose(_console.out())
+        study = flow.run(study_spec, train=train, address=address, listeners=[listener])
+    except KeyboardInterrupt:
+        _say_how_to_resume(study_spec.name, study_spec.store)
+        raise
+    _show_outcome(study)
+
+
+def resume(
+    name: Name,
+    trials: Trials = None,
+    hours: Hours = None,
+    concurrency: Concurrency = None,
+    store: Store = STORE,
+    address: Address = None,
+) -> None:
+    """Go on with a study, with a new budget if one is given."""
+    from paretune import flow
+    from paretune.cli import _console, _progress
+
+    study = flow.load(name, store=store)
+    try:
+        listener = _progress.choose(_console.out())
+        study = study.resume(trials=trials, hours=hours, concurrency=concurrency, address=address, listeners=[listener])
+    except KeyboardInterrupt:
+        _say_how_to_resume(name, store)
+        raise
+    _show_outcome(study)
+
+
+def report_path(study: Study) -> Path:
+    """Where a study's page belongs: in its own folder, or here when that is not on this machine."""
+    store = study.store.removeprefix("file://")
+    return Path(f"{study.name}-report.html") if "://" in store else Path(store) / study.name / "report.html"
+
+
+def _show_outcome(study: Study) -> None:
+    from paretune.cli import _console, _progress
+
+    console = _console.out()
+    console.print(_progress.front_table(study.spec, study.log))
+    console.print(f"report: {study.report(report_path(study))}", soft_wrap=True, markup=False)
+
+
+def _say_how_to_resume(name: str, location: str) -> None:
+    from paretune import store
+    from paretune.cli import _console
+
+    if not store.exists(location, name):
+        _console.err().print("interrupted before the first trial; nothing was written")
+        return
+    where = "" if location == STORE else f" --store {shlex.quote(location)}"
+    _console.err().print(f"interrupted; nothing is lost. Go on with: paretune resume {name}{where}", markup=False)

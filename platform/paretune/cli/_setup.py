@@ -1,0 +1,103 @@
+"""`trainables`, `validate`, `doctor`: before a study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paretune._defaults import STORE
+from paretune.cli._options import Store
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from paretune.objective import Objective
+    from paretune.space import Parameter, Space
+
+
+def trainables() -> None:
+    """List the training systems that ship with paretune."""
+    from paretune import loading
+    from paretune.cli import _console
+
+    table = _console.table("trainable", "what it is", "ready spec")
+    for trainable in loading.builtins():
+        _console.add(table, trainable.name, trainable.summary, "yes" if trainable.spec_path else "no")
+    console = _console.out()
+    console.print(table)
+    console.print("[dim]Your own: package.module:function or ./path.py:function as trainable in a spec file.[/]")
+
+
+def validate(
+    spec: Annotated[str, typer.Argument(metavar="SPEC|TRAINABLE", help="What run would be given.", show_default=False)],
+) -> None:
+    """Check a spec file and say what it means; starts nothing."""
+    from paretune.cli import _console, _specs
+
+    checked, _ = _specs.read(spec, {})
+    console = _console.out()
+    search, train = checked.search, checked.train
+    console.print("[green]✓[/]", end=" ")
+    console.print(f"{_specs.locate(spec)}: all is well", markup=False, soft_wrap=True)
+    budget = f"{search.trials} trials" + (f" or {search.hours:g} hours" if search.hours else "")
+    for line in (
+        f"{checked.name}: {budget} of {checked.trainable} by {search.algorithm}, into {checked.store}",
+        f"{search.concurrency} at a time, {train.workers} worker(s) each",
+        ", ".join(_objective(objective) for objective in checked.objectives),
+    ):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    console.print(_space_table(checked.space))
+
+
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="Also start a local Ray and run a task on it.")] = False,
+    store: Store = STORE,
+) -> None:
+    """Tell what is wrong with this environment and how to mend it.
+
+    Ends with exit code 1 if something is broken.
+    """
+    from paretune.cli import _checks, _console
+
+    console = _console.out()
+    marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "broken": "[red]✗[/]"}
+    broken = 0
+    for finding in _checks.examine(store=store, deep=deep):
+        console.print(f"{marks[finding.state]} [bold]{finding.about}[/]", end="  ")
+        console.print(finding.found, markup=False, soft_wrap=True)
+        if finding.hint:
+            console.print(f"    hint: {finding.hint}", markup=False, soft_wrap=True)
+        broken += finding.state == "broken"
+    if broken:
+        raise typer.Exit(1)
+
+
+def _objective(objective: Objective) -> str:
+    sign = {"minimize": "<=", "maximize": ">="}[objective.goal]
+    limit = "" if objective.limit is None else f" ({sign} {objective.limit:g})"
+    return f"{objective.goal} {objective.name}{limit}"
+
+
+def _space_table(space: Space) -> Table:
+    from paretune.cli import _console
+    from paretune.report import text
+
+    table = _console.table("parameter", "values", "default", "when")
+    for name, parameter in space.items():
+        when = " and ".join(f"{key} = {' or '.join(map(text.value, v))}" for key, v in parameter.when.items())
+        default = "" if parameter.default is None else text.value(parameter.default)
+        _console.add(table, name, _values(parameter), default, when)
+    return table
+
+
+def _values(parameter: Parameter) -> str:
+    from paretune.parameters import Choice
+    from paretune.report import text
+
+    if isinstance(parameter, Choice):
+        return (" < " if parameter.ordered else " | ").join(map(text.value, parameter.options))
+    kind = type(parameter).__name__.lower()
+    scale = ", log" if parameter.log else ""
+    step = "" if parameter.step in (None, 1) else f", step {parameter.step}"
+    return f"{kind} {parameter.low:g} .. {parameter.high:g}{scale}{step}".replace("step power2", "powers of two")

@@ -1,0 +1,18 @@
+"""What every test runs under."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# No deadline: machines differ, and no test asserts a duration. In continuous integration the examples are the same each
+# time; elsewhere new ones are tried, and `--hypothesis-seed` repeats them.
+settings.register_profile(
+    "paretune",
+    deadline=None,
+    max_examples=50,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("paretune")
