@@ -284,7 +284,8 @@ def _changes(old: StudySpec, new: StudySpec) -> dict[str, Any]:
 def _all_failed(name: str, log: Log) -> StudyFailedError:
     first = next(trial for trial in log.ended if trial.status == "failed")
     return StudyFailedError(
-        f"the first {len(log.ended)} trials all failed; trial {first.id}: {first.reason}\n\n{first.traceback or ''}".rstrip(),
+        f"the first {len(log.ended)} trials all failed; trial {first.id}: {first.reason}"
+        + (f"\n\n{first.traceback.rstrip()}" if first.traceback else ""),
         hint=f"mend the training function, then go on with: paretune resume {name}",
     )
 

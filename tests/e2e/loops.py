@@ -117,7 +117,7 @@ def one_rank_fails(config: dict[str, Any]) -> None:
 
 
 def killed_once(config: dict[str, Any]) -> None:
-    """The second epoch of the first trial kills its last rank with SIGKILL, once; the checkpoint says how far it was."""
+    """The second epoch of the first trial kills its last rank with SIGKILL, once."""
     import ray.train
 
     context = ray.train.get_context()

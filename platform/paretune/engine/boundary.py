@@ -33,7 +33,8 @@ def accept(metrics: Mapping[str, Any], objectives: Objectives) -> tuple[dict[str
             else f"got {', '.join(sorted(map(str, metrics))) or 'none'}"
         )
         raise ReportError(
-            f"ray.train.report: every report must have a number for each objective; {', '.join(missing)} missing, {found}",
+            "ray.train.report: every report must have a number for each objective; "
+            f"{', '.join(missing)} missing, {found}",
             hint="report the objectives each time, or name what the loop reports under objectives:",
         )
     broken = [f"{name} is {numbers[name]}" for name in objectives.names if not math.isfinite(numbers[name])]

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 from pyarrow import fs
 
+from paretune.log import Log
+from paretune.records import Entry, Report
 from paretune.store import checkpoint_root
+from paretune.study import StudySpec
 
 if TYPE_CHECKING:
     from ray.train import Checkpoint
@@ -47,13 +50,31 @@ def open_checkpoint(name: str, folder: str) -> Checkpoint:
     return Checkpoint(path=f"{root}/{name}", filesystem=filesystem)
 
 
-def remove_older(name: str, folder: str) -> None:
-    """Remove a trial's checkpoints other than the named one.
+class Pruner:
+    """A listener that removes a trial's older checkpoints once the report that names a newer one is committed.
 
-    Call it only once the report that names it is committed: until then the one before is what a resume needs.
+    Not before: until then the one before is what a resumed study needs.
     """
-    filesystem, root = _filesystem(checkpoint_root(folder))
-    trial = name.split("/")[0]
-    for info in filesystem.get_file_info(fs.FileSelector(f"{root}/{trial}", allow_not_found=True)):
-        if info.type is fs.FileType.Directory and not info.path.endswith(f"/{name}"):
-            filesystem.delete_dir(info.path)
+
+    def __init__(self, folder: str) -> None:
+        self._filesystem, self._root = _filesystem(checkpoint_root(folder))
+
+    def on_start(self, spec: StudySpec, log: Log) -> None: ...
+
+    def on_entry(self, entry: Entry) -> None:
+        if isinstance(entry, Report) and entry.checkpoint is not None:
+            self._remove_others(entry.checkpoint)
+
+    def on_end(self) -> None: ...
+
+    def _remove_others(self, name: str) -> None:
+        trial, _, kept = name.partition("/")
+        for info in self._filesystem.get_file_info(fs.FileSelector(f"{self._root}/{trial}", allow_not_found=True)):
+            if info.type is fs.FileType.Directory and _age(info.base_name) < _age(kept):
+                self._filesystem.delete_dir(info.path)
+
+
+def _age(name: str) -> tuple[int, int]:
+    """Attempt and step: the order in which a trial's checkpoints are made."""
+    attempt, _, step = name.partition("-")
+    return int(attempt), int(step)

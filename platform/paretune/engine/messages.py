@@ -17,8 +17,8 @@ from paretune.records import Ending, Metrics
 class Setup:
     """What is the same for every trial of a study.
 
-    `code` is the cloudpickled training function, `path` the driver's sys.path (modules beside the user's script are found
-    there, also by workers), `folder` the study's folder (a path or URI), `constants` what every
+    `code` is the cloudpickled training function, `path` the driver's sys.path (modules beside the user's script are
+    found there, also by workers), `folder` the study's folder (a path or URI), `constants` what every
     config holds beside the suggested parameters, `retries` how often one trial may lose its workers.
     """
 

@@ -1,4 +1,9 @@
-"""What happens is recorded here first: into the store, into the log, and then to whoever listens."""
+"""What happens is recorded here first: into the log and the store, and then to whoever listens.
+
+Commits run in the background, so that a slow store never holds up the trials. What makes that safe: the store keeps a
+prefix of the log, so nothing can be stored of what followed from an entry that is not; and whatever would outlive a
+crash (a line on the screen, a checkpoint removed) waits until its entry is committed.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +25,16 @@ class EntryWriter(Protocol):
 
     def flush(self) -> None: ...
 
+    def hurry(self) -> None: ...
+
+    @property
+    def committed(self) -> int: ...
+
 
 class Recorder:
     """The driver's only way to change the log.
 
-    An entry that ends a trial is committed before `record` returns, so nothing acts on an end that could be lost. A
-    store that breaks is remembered in `broken`: the callers are Tune's callbacks, whose exceptions Tune takes for a
+    A store that breaks is remembered in `broken`: the callers are Tune's callbacks, whose exceptions Tune takes for a
     trial's; the engine stops the study and raises it.
     """
 
@@ -33,7 +42,12 @@ class Recorder:
         self.log = log
         self.broken: ParetuneError | None = None
         self._writer = writer
-        self._listeners = listeners
+        self._listeners = list(listeners)
+        self._told = log.position
+
+    def add_listener(self, listener: Listener) -> None:
+        """From now on, tell this one too."""
+        self._listeners.append(listener)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles what it is given so that it could restore it, which is never done here."""
@@ -65,7 +79,7 @@ class Recorder:
         )
 
     def ended(self, message: Ended) -> None:
-        """Record a trial's end and commit it."""
+        """Record a trial's end and have it committed at once."""
         trial = self.log.trials[message.trial]
         metrics = message.metrics if message.metrics is not None else trial.metrics
         details: Mapping[str, Any] = {} if message.traceback is None else {"traceback": message.traceback}
@@ -77,14 +91,23 @@ class Recorder:
             reason=message.reason,
             details=details,
         )
-        self.flush()
+        self._writer.hurry()
 
     def flush(self) -> None:
-        """Commit everything recorded so far."""
+        """Wait until everything recorded so far is committed, and tell the listeners."""
         try:
             self._writer.flush()
         except ParetuneError as error:
             self.broken = self.broken or error
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell the listeners of the entries that were committed since the last time."""
+        committed = min(self._writer.committed, self.log.position)
+        news, self._told = self.log.entries[self._told : committed], max(self._told, committed)
+        for entry in news:
+            for listener in self._listeners:
+                listener.on_entry(entry)
 
     def _record(self, entry: Entry) -> None:
         if self.broken is not None:
@@ -95,5 +118,3 @@ class Recorder:
             self.broken = error
             return
         self.log.append(entry)
-        for listener in self._listeners:
-            listener.on_entry(entry)

@@ -84,11 +84,12 @@ def execute(
         retries=spec.train.retries,
         fresh=spec.train.isolation == "trial",
     )
+    recorder.add_listener(checkpoints.Pruner(folder))
     stopper = StudyStopper(spec, recorder)
     brain = Brain(spec.search.algorithm, spec.space, spec.objectives, seed=spec.search.seed)
     try:
         with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:
-            _fit(spec, setup, recorder, brain, gangs, stopper, folder=folder, scratch=scratch)
+            _fit(spec, setup, recorder, brain, gangs, stopper, scratch=scratch)
     finally:
         brain.close()
         recorder.flush()
@@ -105,11 +106,9 @@ def _fit(
     gangs: Sequence[str],
     stopper: StudyStopper,
     *,
-    folder: str,
     scratch: str,
 ) -> None:
     pool = GangPool(gangs)
-    prune = _Pruner(recorder, folder)
     trainable: Any = tune.with_resources(
         tune.with_parameters(TrialActor, setup=setup), _actor_resources(setup, in_gang=bool(gangs))
     )
@@ -117,7 +116,7 @@ def _fit(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=StudySearcher(spec, recorder, brain, pool, stopper),
-            scheduler=StudyScheduler(recorder, RunToCompletion(), pool, prune),
+            scheduler=StudyScheduler(recorder, RunToCompletion(), pool),
             num_samples=spec.search.trials,
             max_concurrent_trials=spec.search.concurrency,
             reuse_actors=bool(gangs) or not setup.fresh,
@@ -143,18 +142,6 @@ def _actor_resources(setup: Setup, *, in_gang: bool) -> dict[str, float]:
     if in_gang:
         return {"memory": 1}  # one byte
     return {"CPU": setup.cpus, **({"GPU": setup.gpus} if setup.gpus else {})}
-
-
-class _Pruner:
-    """Removes a trial's older checkpoints when a newer one is committed."""
-
-    def __init__(self, recorder: Recorder, folder: str) -> None:
-        self._recorder, self._folder = recorder, folder
-
-    def __call__(self, checkpoint: str) -> None:
-        self._recorder.flush()
-        if self._recorder.broken is None:
-            checkpoints.remove_older(checkpoint, self._folder)
 
 
 # -- gangs -------------------------------------------------------------------------------------------------------------

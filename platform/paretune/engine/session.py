@@ -28,8 +28,8 @@ class Session:
 def connect(address: str | None = None, *, job: JobConfig | None = None) -> Iterator[Session]:
     """Connect to Ray; what is started here is stopped here.
 
-    `job` says in the dashboard what the driver is about. In this order: a Ray this process is connected to already, `address`, RAY_ADDRESS (set inside a submitted job),
-    a new local Ray.
+    In this order: a Ray this process is connected to already, `address`, RAY_ADDRESS (set inside a submitted job), a
+    new local Ray. `job` says in the dashboard what the driver is about.
 
     Raises:
         ClusterError: nothing answers at the address.

@@ -171,10 +171,9 @@ def next_task(spec: StudySpec, trial: Trial, *, gang: str | None) -> Task:
 class StudyScheduler(FIFOScheduler):
     """Records reports and ends; asks our scheduler whether a trial goes on."""
 
-    def __init__(self, recorder: Recorder, scheduler: Scheduler, pool: GangPool, on_checkpoint: Any) -> None:
+    def __init__(self, recorder: Recorder, scheduler: Scheduler, pool: GangPool) -> None:
         super().__init__()
         self._recorder, self._scheduler, self._pool = recorder, scheduler, pool
-        self._on_checkpoint = on_checkpoint
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         message = result[MESSAGE]
@@ -183,8 +182,6 @@ class StudyScheduler(FIFOScheduler):
             return self.CONTINUE
         assert isinstance(message, Reported)
         self._recorder.reported(message)
-        if message.checkpoint is not None:
-            self._on_checkpoint(message.checkpoint)
         log = self._recorder.log
         decision = self._scheduler.on_report(log.trials[message.trial], log.trials[message.trial].reports[-1])
         if decision == "stop":
@@ -207,6 +204,9 @@ class StudyCallback(tune.Callback):
 
     def __init__(self, spec: StudySpec, setup: Setup, recorder: Recorder, pool: GangPool) -> None:
         self._spec, self._setup, self._recorder, self._pool = spec, setup, recorder, pool
+
+    def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        self._recorder.tell()
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         task: Task = trial.config[TASK]

@@ -74,6 +74,17 @@ class Writer:
             self._changed.wait_for(lambda: self._stored >= wanted or self._failure)
             self._check()
 
+    def hurry(self) -> None:
+        """Commit what was appended at once, in the background."""
+        with self._changed:
+            self._wanted = self.position
+            self._changed.notify_all()
+
+    @property
+    def committed(self) -> int:
+        """How many entries of the log are stored."""
+        return self._stored
+
     def close(self) -> None:
         """Store what is left, tidy up and let the study go; raises as `flush` does."""
         if self._closed:
