@@ -23,6 +23,8 @@ Array = npt.NDArray[np.float64]
 
 _LEADERS = 3  # of a single objective; with several, the whole front leads
 
+_LARGEST = 1e100  # squares of larger values are not numbers any more
+
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
@@ -45,7 +47,7 @@ def learn(history: Sequence[Observation], objectives: Objectives, encoding: Enco
     """Fit the models; `history` must hold at least one result."""
     known = results(history, objectives)
     X_nf = encoding.features([observation.config for observation in known])
-    Y_nm = np.array([objectives.minimized(observation.metrics) for observation in known])
+    Y_nm = np.clip([objectives.minimized(observation.metrics) for observation in known], -_LARGEST, _LARGEST)
     limits_m, reference_m = objectives.limits(), objectives.reference_point()
     keep_m = np.fmax(reference_m, np.where(np.isfinite(limits_m), limits_m, np.nan))
     surrogate = fit(X_nf, Y_nm, dimensions=len(encoding.space), keep_m=keep_m)

@@ -96,8 +96,9 @@ def _scale(Y_nm: Array, keep_m: Array | None) -> Scale:
     ceiling_m = np.where(reach_m > 0, ceiling_m, np.inf)  # half of the values are equal: no scale to judge by
     kept_nm = np.minimum(Y_nm, ceiling_m)
     center_m, spread_m = kept_nm.mean(axis=0), kept_nm.std(axis=0)
-    alike_m = spread_m <= 1e-12 * np.maximum(np.abs(center_m), 1e-300)  # what rounding alone makes of equal values
-    return Scale(center_m, np.where(alike_m, 1.0, spread_m), ceiling_m)
+    size_m = np.where(center_m == 0, 1.0, np.abs(center_m))
+    alike_m = spread_m <= 1e-12 * size_m  # what rounding alone makes of equal values
+    return Scale(center_m, np.where(alike_m, size_m, spread_m), ceiling_m)
 
 
 def _model(X_nf: torch.Tensor, Z_nm: torch.Tensor, modes: Sequence[Hyperparameters]) -> SingleTaskGP:
