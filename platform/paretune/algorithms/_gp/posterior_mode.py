@@ -19,10 +19,11 @@ from scipy.optimize import minimize
 
 Array = npt.NDArray[np.float64]
 
-SHORTEST = 0.025
-"""Lower bound of a lengthscale, as BoTorch's: a fortieth of a parameter's range."""
-LEAST_NOISE = 1e-4
-"""Lower bound of the noise variance, as BoTorch's: a hundredth of the outcomes' standard deviation."""
+LENGTHSCALES = (0.025, 1e4)
+"""Bounds: the lower one is BoTorch's, a fortieth of a parameter's range; beyond the upper one nothing varies."""
+NOISES = (1e-4, 1e2)
+"""Bounds of the noise variance: the lower one is BoTorch's, a hundredth of the outcomes' standard deviation. The upper
+ones keep the first steps of a climb from leaving the range of numbers."""
 
 _NOISE_PRIOR = (-4.0, 1.0)  # of log noise variance: Hvarfner et al. (2024), as in BoTorch
 
@@ -50,7 +51,8 @@ def posterior_mode(X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int) ->
     location, scale = lengthscale_prior(dimensions)
     f = X_nf.shape[-1]
     D_fnn = (X_nf.T[:, :, None] - X_nf.T[:, None, :]) ** 2
-    bounds = [(math.log(SHORTEST), None)] * f + [(math.log(LEAST_NOISE), None), (None, None)]
+    lengths, noises = ((math.log(low), math.log(high)) for low, high in (LENGTHSCALES, NOISES))
+    bounds = [*[lengths] * f, noises, (None, None)]
 
     def negative(theta: Array) -> tuple[float, Array]:
         value, gradient = log_density(theta, D_fnn, z_n, dimensions=dimensions)
