@@ -14,12 +14,17 @@ from paretune.algorithms._gp.surrogate import fit
 
 Array = npt.NDArray[np.float64]
 
+_SHORTEST = 0.3
+"""Of a parameter's range. A step between 0 and 1 is fitted best by the shortest lengthscale allowed, and a short one
+forgets a failure a few hundredths away. Four searches of Branin's function, of which the right quarter diverged, lost 5
+of 76 model-based trials at 0.3, 7 at 0.025, and 58 without this model."""
+
 
 class Feasibility:
     """A model of ending well; X_nf are the encoded configurations, well_n how their trials ended."""
 
     def __init__(self, X_nf: Array, well_n: npt.NDArray[np.bool_], *, dimensions: int) -> None:
-        self._surrogate = fit(X_nf, 1.0 - well_n[:, None].astype(np.float64), dimensions=dimensions)
+        self._surrogate = fit(X_nf, 1.0 - well_n[:, None].astype(np.float64), dimensions=dimensions, shortest=_SHORTEST)
 
     def log_probability(self, X_t1f: torch.Tensor) -> torch.Tensor:
         """log P(the trial ends well); shape (t,) from points of shape (t, 1, f)."""

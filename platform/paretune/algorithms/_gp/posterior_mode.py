@@ -19,8 +19,9 @@ from scipy.optimize import minimize
 
 Array = npt.NDArray[np.float64]
 
-LENGTHSCALES = (0.025, 1e4)
-"""Bounds: the lower one is BoTorch's, a fortieth of a parameter's range; beyond the upper one nothing varies."""
+SHORTEST, LONGEST = 0.025, 1e4
+"""Bounds of a lengthscale: the lower one is BoTorch's, a fortieth of a parameter's range; beyond the upper one nothing
+varies."""
 NOISES = (1e-4, 1e2)
 """Bounds of the noise variance: the lower one is BoTorch's, a hundredth of the outcomes' standard deviation. The upper
 ones keep the first steps of a climb from leaving the range of numbers."""
@@ -46,12 +47,14 @@ def lengthscale_prior(dimensions: int) -> tuple[float, float]:
     return math.sqrt(2) + math.log(dimensions) / 2, math.sqrt(3)
 
 
-def posterior_mode(X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int) -> Hyperparameters:
+def posterior_mode(
+    X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int, shortest: float = SHORTEST
+) -> Hyperparameters:
     """The better of the climbs from the prior's mode and from its median, by L-BFGS-B over logarithms."""
     location, scale = lengthscale_prior(dimensions)
     f = X_nf.shape[-1]
     D_fnn = (X_nf.T[:, :, None] - X_nf.T[:, None, :]) ** 2
-    lengths, noises = ((math.log(low), math.log(high)) for low, high in (LENGTHSCALES, NOISES))
+    lengths, noises = ((math.log(low), math.log(high)) for low, high in ((shortest, LONGEST), NOISES))
     bounds = [*[lengths] * f, noises, (None, None)]
 
     def negative(theta: Array) -> tuple[float, Array]:

@@ -22,7 +22,7 @@ from gpytorch.kernels import MaternKernel
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.means import ConstantMean
 
-from paretune.algorithms._gp.posterior_mode import Hyperparameters, posterior_mode
+from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters, posterior_mode
 
 Array = npt.NDArray[np.float64]
 
@@ -74,16 +74,19 @@ class Surrogate:
         ]
 
 
-def fit(X_nf: Array, Y_nm: Array, *, dimensions: int, keep_m: Array | None = None) -> Surrogate:
+def fit(
+    X_nf: Array, Y_nm: Array, *, dimensions: int, keep_m: Array | None = None, shortest: float = SHORTEST
+) -> Surrogate:
     """Fit a surrogate; `dimensions` is the number of parameters that the lengthscale prior is scaled to.
 
     Values above the upper quartile plus three interquartile ranges (Tukey's outer fence) count as at the fence: one
     exploded loss would otherwise flatten all differences that matter. `keep_m` are values that stay distinguishable
-    from worse ones all the same (limits, references); shape (m,), not finite where there is none.
+    from worse ones all the same (limits, references); shape (m,), not finite where there is none. `shortest` bounds the
+    lengthscales from below.
     """
     scale = _scale(Y_nm, keep_m)
     X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(scale.apply(Y_nm))
-    modes = [posterior_mode(X, z_n, dimensions=dimensions) for z_n in Z_nm.T]
+    modes = [posterior_mode(X, z_n, dimensions=dimensions, shortest=shortest) for z_n in Z_nm.T]
     return Surrogate(_model(X, Z_nm, modes).eval(), scale, tuple(modes))
 
 
