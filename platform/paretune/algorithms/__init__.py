@@ -1,0 +1,13 @@
+"""Search algorithms, one file each: the file's name is the algorithm's, its one public class the algorithm.
+
+Adding an algorithm is adding a file; `names`, `create` and the conformance suite find it there. Files whose names
+begin with an underscore are parts of algorithms.
+"""
+
+from __future__ import annotations
+
+from paretune.algorithms._base import Algorithm
+from paretune.algorithms._discovery import create, names
+from paretune.algorithms._propose import propose
+
+__all__ = ["Algorithm", "create", "names", "propose"]

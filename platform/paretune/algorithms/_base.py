@@ -1,0 +1,34 @@
+"""What an algorithm is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from paretune.objective import Objectives
+from paretune.records import Observation, Proposal, Suggestion
+from paretune.space import Space
+
+
+class Algorithm(Protocol):
+    """Proposes configurations: a pure function of the study so far.
+
+    Equal arguments give equal proposals, bit for bit on one machine, whatever was asked before: an algorithm keeps
+    nothing that cannot be rebuilt from `history`, and a cache may only make it faster. It leaves the global random
+    generators and thread settings as they were, and must pickle.
+    """
+
+    def __init__(self, space: Space, objectives: Objectives, *, seed: int) -> None:
+        """`seed` is the study's: for what must stay the same in all of a study, as one low-discrepancy sequence."""
+
+    def suggest(
+        self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
+    ) -> list[Proposal]:
+        """Return n proposals, each aware of the ones before it.
+
+        `history` holds one observation for each ended trial (also failed and diverged ones, whose metrics must not
+        reach a model), `pending` what was suggested and has not ended. All randomness comes from `rng` and the
+        study's seed.
+        """

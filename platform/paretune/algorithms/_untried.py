@@ -1,0 +1,82 @@
+"""Configurations that have not been tried: the start of a search, and the way out when points repeat.
+
+Legend: d parameters; x_d a point of the unit cube.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import qmc
+
+from paretune.records import Observation, Proposal, Suggestion
+from paretune.space import Space, Value
+
+Array = npt.NDArray[np.float64]
+Key: TypeAlias = tuple[Any, ...]
+
+ENUMERABLE = 1024
+"""Spaces of at most this many configurations are gone through one by one: decoding them all takes about 10 ms."""
+
+
+def keys(space: Space, history: Sequence[Observation], pending: Sequence[Suggestion | Proposal]) -> set[Key]:
+    """The identities of all configurations that were tried or are about to be."""
+    return {space.key(entry.config) for entry in (*history, *pending)}
+
+
+def default_first(space: Space, taken: set[Key]) -> dict[str, Value] | None:
+    """The space's default configuration while it is untried: every search begins with it."""
+    config = space.default()
+    return None if config is None or space.key(config) in taken else config
+
+
+def first_untried(space: Space, points: Iterable[Array], taken: set[Key]) -> dict[str, Value] | None:
+    """The first configuration along `points` that is not taken, or None where the space is exhausted.
+
+    Where the points keep repeating, a small space is gone through one by one. A larger discrete space counts as
+    exhausted after 64 + 16 repeats per known configuration: drawing at random, that many find all but one
+    configuration in about ten million.
+    """
+    for repeats, x_d in enumerate(points):
+        config = space.decode(x_d)
+        if space.key(config) not in taken:
+            return config
+        if repeats > 64 + 16 * len(taken):
+            break
+    return next(untried(space, taken), None)
+
+
+def untried(space: Space, taken: set[Key]) -> Iterator[dict[str, Value]]:
+    """Every configuration of a small space that is not taken, in order; nothing for a larger space."""
+    if space.cardinality > ENUMERABLE:
+        return
+    seen = set(taken)
+    middles = [[(i + 0.5) / int(p.cardinality) for i in range(int(p.cardinality))] for p in space.values()]
+    for units in itertools.product(*middles):
+        config = space.decode(units)
+        if space.key(config) not in seen:
+            seen.add(space.key(config))
+            yield config
+
+
+def sobol_points(d: int, *, seed: int, ahead: int) -> Iterator[Array]:
+    """One scrambled Sobol sequence in d dimensions, from its beginning; `ahead` is how many points will do, mostly.
+
+    Owen (1998); the scramble is scipy's linear matrix scramble with a random shift.
+    """
+    start = 0
+    for log2 in itertools.count(max(4, math.ceil(math.log2(ahead + 1)))):
+        sequence = qmc.Sobol(d, scramble=True, rng=np.random.default_rng([seed, d]))
+        yield from sequence.random_base2(log2)[start:]  # a whole power of two: scipy warns of others
+        start = 1 << log2
+
+
+def uniform_points(d: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Independent uniform points of the unit cube."""
+    while True:
+        yield rng.random(d)

@@ -1,0 +1,98 @@
+"""Gaussian-process Bayesian optimisation of one or several objectives.
+
+The first max(5, 2d) trials are the space-filling start that `sobol` makes too: the default configuration, then a
+scrambled Sobol sequence. From then on each proposal maximises the expected improvement (of the hypervolume, with
+several objectives) under a Gaussian process; see `_gp` for its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from paretune.algorithms._gp.acquire import Acquisition
+from paretune.algorithms._gp.determinism import reproducible
+from paretune.algorithms._gp.encoding import Encoding
+from paretune.algorithms._gp.knowledge import Knowledge, learn, results
+from paretune.algorithms._gp.optimize import Candidate, Search
+from paretune.algorithms._initial import next_initial
+from paretune.algorithms._untried import keys
+from paretune.objective import Objectives
+from paretune.records import Observation, Proposal, Suggestion
+from paretune.space import Config, Space
+
+_FIT_SEED = 0  # the fit draws nothing; should a library begin to, equal histories still give equal fits
+
+
+class GaussianProcess:
+    """Proposes what is expected to improve most, given what is known and what is pending.
+
+    Failed and diverged trials never enter the regression; once there are any, a model of where trials fail steers
+    away from there. With fewer than two results the space-filling start goes on.
+    """
+
+    def __init__(self, space: Space, objectives: Objectives, *, seed: int) -> None:
+        self._space, self._objectives, self._seed = space, objectives, seed
+        self._encoding = Encoding(space)
+        self._initial = max(5, 2 * len(space))
+        self._learnt: tuple[list[Observation], Knowledge] | None = None  # of the last history: faster, never different
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_learnt": None}
+
+    def suggest(
+        self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
+    ) -> list[Proposal]:
+        enough = len(results(history, self._objectives)) >= 2
+        ahead: list[Suggestion | Proposal] = list(pending)
+        for _ in range(n):
+            trials = len(history) + len(ahead)
+            if enough and trials >= self._initial:
+                ahead.append(self._modelled(history, [entry.config for entry in ahead], rng))
+            else:
+                tried = keys(self._space, history, ahead)
+                ahead.append(next_initial(self._space, tried, seed=self._seed, trials=trials))
+        return [entry for entry in ahead[len(pending) :] if isinstance(entry, Proposal)]
+
+    def _modelled(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
+        knowledge = self._learn(history)
+        names = self._objectives.names
+        with reproducible(seed := int(rng.integers(2**31))):
+            found = self._search(knowledge, history, waiting, seed)
+            mean_1m, sd_1m = knowledge.surrogate.predict(self._encoding.features([found.config]))
+        return Proposal(
+            config=found.config,
+            origin="model",
+            acquisition=found.value,
+            mean=self._objectives.natural(mean_1m[0]),
+            sd=dict(zip(names, sd_1m[0].tolist(), strict=True)),
+            fit=dict(zip(names, knowledge.surrogate.hyperparameters(self._encoding.labels), strict=True)),
+        )
+
+    def _learn(self, history: Sequence[Observation]) -> Knowledge:
+        if self._learnt is None or self._learnt[0] != list(history):
+            with reproducible(_FIT_SEED):
+                self._learnt = list(history), learn(history, self._objectives, self._encoding)
+        return self._learnt[1]
+
+    def _search(
+        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
+    ) -> Candidate:
+        acquisition = Acquisition(
+            knowledge.surrogate,
+            observed_bf=knowledge.X_nf,
+            pending_pf=self._encoding.features(waiting),
+            reference_m=knowledge.reference_m,
+            limits_m=knowledge.limits_m,
+            feasibility=knowledge.feasibility,
+            seed=seed,
+        )
+        under_way = {self._space.key(config) for config in waiting}
+        tried = under_way | keys(self._space, history, [])
+        for taken in (tried, under_way, set[Any]()):  # an exhausted space is tried again, what is under way last
+            found = Search(acquisition, self._encoding, taken).best(knowledge.leaders, np.random.default_rng(seed))
+            if found is not None:
+                return found
+        raise AssertionError("nothing is taken, and yet nothing was found")

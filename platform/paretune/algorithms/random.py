@@ -1,0 +1,36 @@
+"""Random search: independent uniform points of the unit cube (Bergstra and Bengio, 2012)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from paretune.algorithms._untried import default_first, first_untried, keys, uniform_points
+from paretune.objective import Objectives
+from paretune.records import Observation, Proposal, Suggestion
+from paretune.space import Space
+
+
+class Random:
+    """Uniform over the unit cube, the default configuration first; repeats nothing while something is untried."""
+
+    def __init__(self, space: Space, objectives: Objectives, *, seed: int) -> None:
+        self._space = space
+
+    def suggest(
+        self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
+    ) -> list[Proposal]:
+        taken = keys(self._space, history, pending)
+        proposals: list[Proposal] = []
+        for _ in range(n):
+            proposals.append(self._next(taken, rng))
+            taken.add(self._space.key(proposals[-1].config))
+        return proposals
+
+    def _next(self, taken: set[tuple[object, ...]], rng: np.random.Generator) -> Proposal:
+        default = default_first(self._space, taken)
+        if default is not None:
+            return Proposal(config=default, origin="default")
+        untried = first_untried(self._space, uniform_points(len(self._space), rng), taken)
+        return Proposal(config=untried or self._space.decode(rng.random(len(self._space))), origin="random")

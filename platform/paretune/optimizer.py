@@ -1,0 +1,233 @@
+"""Ask and tell: the search algorithms for whoever runs the trials himself. No Ray.
+
+opt = Optimizer({"lr": Float(1e-5, 1e-1, log=True)}, {"val_error": "minimize"})
+for _ in range(20):
+    suggestion = opt.ask()
+    opt.tell(suggestion, {"val_error": train(**suggestion.config)})
+opt.best().config
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+from paretune import algorithms, winners
+from paretune.errors import ReportError
+from paretune.log import Log, Trial
+from paretune.objective import Objective, Objectives
+from paretune.parameters import Config, Parameter
+from paretune.records import ENDINGS, Ending, Event, EventKind, Metrics, Observation, Proposal, Report, Suggestion
+from paretune.space import Float, Int, Space, Value
+
+_GIVEN = "given"
+
+
+class Optimizer:
+    """A study whose trials run wherever the caller likes.
+
+    Equal arguments and equal asks and tells in equal order give equal suggestions. Several suggestions may be out at
+    a time; each one takes those before it into account.
+    """
+
+    def __init__(
+        self,
+        space: Space | Mapping[str, Parameter | Mapping[str, object]],
+        objectives: Objectives | Mapping[str, str | Objective | Mapping[str, object]],
+        *,
+        algorithm: str = "gp",
+        seed: int = 0,
+    ) -> None:
+        """Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched."""
+        self.space = space if isinstance(space, Space) else Space.from_dict(space)
+        self.objectives = objectives if isinstance(objectives, Objectives) else Objectives.from_dict(objectives)
+        self.log = Log()
+        self._seed, self._name = seed, algorithm
+        self._algorithm = algorithms.create(algorithm, self.space, self.objectives, seed=seed)
+
+    @overload
+    def ask(self, n: None = None) -> Suggestion: ...
+    @overload
+    def ask(self, n: int) -> list[Suggestion]: ...
+    def ask(self, n: int | None = None) -> Suggestion | list[Suggestion]:
+        """The next suggestion, or a list of the next n."""
+        suggestions = algorithms.propose(
+            self._algorithm,
+            name=self._name,
+            history=self.log.history,
+            pending=self.log.pending,
+            n=1 if n is None else n,
+            seed=self._seed,
+            first_id=self._next_id,
+            history_position=self.log.position,
+        )
+        for suggestion in suggestions:
+            self._record("suggested", suggestion.id, suggestion=suggestion)
+        return suggestions[0] if n is None else suggestions
+
+    def tell(
+        self,
+        suggestion: Suggestion | int,
+        metrics: Mapping[str, Any] | None = None,
+        *,
+        status: Ending | None = None,
+        resource: float = 1.0,
+        reason: str | None = None,
+    ) -> Trial:
+        """Say what became of a suggestion (or of its number).
+
+        A trial is completed when every objective has a finite value and diverged when one has not, unless `status`
+        says otherwise; a failed one needs no metrics. `resource` is what the trial used, in epochs for example.
+        Raises ReportError for a number nobody suggested, a trial that has ended, an objective left out.
+        """
+        trial = self._open(suggestion)
+        where = f"trial {trial.id}"
+        numbers = _numbers({} if metrics is None else metrics, where)
+        ending = self._ending(numbers, status, where)
+        finite = {name: number for name, number in numbers.items() if math.isfinite(number)}
+        if finite:
+            self.log.append(
+                Report(
+                    position=self.log.position,
+                    trial=trial.id,
+                    attempt=trial.attempt,
+                    step=trial.step + 1,
+                    resource=resource,
+                    time_s=time.time(),
+                    metrics=finite,
+                )
+            )
+        if ending == "diverged" and reason is None:
+            reason = ", ".join(f"{name} is {number}" for name, number in numbers.items() if name not in finite)
+        self._record(ending, trial.id, metrics=finite, reason=reason)
+        return trial
+
+    def add(
+        self,
+        config: Config,
+        metrics: Mapping[str, Any] | None = None,
+        *,
+        status: Ending | None = None,
+        resource: float = 1.0,
+    ) -> Trial:
+        """Tell of a configuration that was tried elsewhere; raises SpaceError if it is not in the space."""
+        config = _as_declared(config, self.space)
+        self.space.check(config)
+        numbers = _numbers({} if metrics is None else metrics, "add")
+        self._ending(numbers, status, "add")  # refuse before anything is recorded
+        suggestion = Suggestion(
+            id=self._next_id,
+            proposal=Proposal(config=config, origin=_GIVEN),
+            algorithm=_GIVEN,
+            history_position=self.log.position,
+            pending=tuple(pending.id for pending in self.log.pending),
+        )
+        self._record("suggested", suggestion.id, suggestion=suggestion)
+        return self.tell(suggestion, numbers, status=status, resource=resource)
+
+    def best(self, objective: str | None = None) -> Trial:
+        """The best trial by one objective (by the only one, if there is one); see `winners.best`."""
+        return winners.best(self.log.trials.values(), self.objectives, objective)
+
+    def front(self) -> list[Trial]:
+        """The trials that no other one dominates."""
+        return winners.front(self.log.trials.values(), self.objectives)
+
+    @property
+    def history(self) -> Sequence[Observation]:
+        """What the algorithm has learnt from: the ended trials, in the order in which they ended."""
+        return self.log.history
+
+    @property
+    def pending(self) -> list[Suggestion]:
+        """What was asked and not told."""
+        return self.log.pending
+
+    @property
+    def _next_id(self) -> int:
+        return max(self.log.trials, default=0) + 1
+
+    def _record(
+        self,
+        kind: EventKind,
+        trial: int,
+        *,
+        suggestion: Suggestion | None = None,
+        metrics: Metrics | None = None,
+        reason: str | None = None,
+    ) -> None:
+        self.log.append(
+            Event(
+                position=self.log.position,
+                kind=kind,
+                time_s=time.time(),
+                trial=trial,
+                suggestion=suggestion,
+                metrics=metrics or {},
+                reason=reason,
+            )
+        )
+
+    def _open(self, suggestion: Suggestion | int) -> Trial:
+        number = suggestion.id if isinstance(suggestion, Suggestion) else suggestion
+        if number not in self.log.trials:
+            raise ReportError(
+                f"trial {number!r}: was never suggested", hint="opt.add(config, metrics) takes results from elsewhere"
+            )
+        trial = self.log.trials[number]
+        if isinstance(suggestion, Suggestion) and trial.suggestion != suggestion:
+            raise ReportError(f"trial {number}: was suggested by another optimizer")
+        if trial.ended:
+            raise ReportError(f"trial {number}: has ended already, as {trial.status}")
+        return trial
+
+    def _ending(self, numbers: Mapping[str, float], status: Ending | None, where: str) -> Ending:
+        """How a trial with these metrics ends."""
+        if status is not None and status not in ENDINGS:
+            raise ReportError(f"{where}: status must be one of {', '.join(ENDINGS)}, got {status!r}")
+        if status in ("failed", "diverged"):
+            return status
+        missing = self.objectives.missing(numbers)
+        if missing:
+            given = ", ".join(numbers) or "nothing"
+            raise ReportError(
+                f"{where}: every objective must be reported, missing {', '.join(missing)}, given {given}",
+                hint='status="failed" for a trial without a result',
+            )
+        if not all(math.isfinite(numbers[name]) for name in self.objectives.names):
+            return "diverged"
+        return status or "completed"
+
+
+def _numbers(metrics: object, where: str) -> dict[str, float]:
+    """Metrics as plain floats; anything with a float value will do, as a NumPy or PyTorch scalar."""
+    if not isinstance(metrics, Mapping):
+        raise ReportError(f"{where}: metrics must map names to numbers, got {metrics!r}", hint='{"val_error": 0.1}')
+    return {name: _number(value, f"{where}: {name}") for name, value in metrics.items()}
+
+
+def _number(value: Any, where: str) -> float:
+    try:
+        if not isinstance(value, str):
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass  # refused like a string
+    raise ReportError(f"{where}: must be a number, got {value!r}")
+
+
+def _as_declared(config: Config, space: Space) -> dict[str, Value]:
+    """The configuration with 1.0 for 1 where a float is declared, and 1 for 1.0 where an int is.
+
+    Equal configurations then have equal identities.
+    """
+    return {name: _declared(value, space.get(name)) for name, value in config.items()}
+
+
+def _declared(value: Value, parameter: Parameter | None) -> Value:
+    if isinstance(parameter, Float) and type(value) is int:
+        return float(value)
+    if isinstance(parameter, Int) and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,200 @@
+"""What every algorithm owes its users; a new file in `algorithms/` is tested without being named here."""
+
+from __future__ import annotations
+
+import pickle
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_spaces import history, observed, spaces, suggested
+
+from paretune import algorithms
+from paretune.algorithms import Algorithm
+from paretune.objective import Objectives
+from paretune.records import Observation, Proposal, Suggestion
+from paretune.space import Choice, Float, Int, Space
+
+ONE = Objectives.from_dict({"error": "minimize"})
+TWO = Objectives.from_dict({"error": "minimize", "speed": "maximize"})
+MIXED = Space(
+    {
+        "lr": Float(1e-5, 1e-1, log=True),
+        "layers": Int(2, 12),
+        "optimizer": Choice(["adamw", "sgd", "lion"]),
+        "momentum": Float(0.5, 0.99, when={"optimizer": "sgd"}),
+        "nesterov": Choice([True, False], when={"optimizer": ["sgd", "lion"]}),
+    }
+)
+PLANE = Space({"x": Float(0, 1), "y": Float(0, 1)})
+
+pytestmark = pytest.mark.parametrize("name", algorithms.names())
+
+
+def ask(
+    algorithm: Algorithm,
+    past: list[Observation],
+    pending: list[Suggestion] | None = None,
+    *,
+    n: int = 1,
+    seed: int = 0,
+    first_id: int = 100,
+) -> list[Proposal]:
+    suggestions = algorithms.propose(
+        algorithm,
+        name="test",
+        history=past,
+        pending=pending or [],
+        n=n,
+        seed=seed,
+        first_id=first_id,
+        history_position=len(past),
+    )
+    return [suggestion.proposal for suggestion in suggestions]
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(space=spaces(), seed=st.integers(0, 1000), waiting=st.integers(0, 2))
+def test_every_configuration_is_legal(name: str, space: Space, seed: int, waiting: int) -> None:
+    past = history(space, ONE, 2 * len(space) + 5, seed=seed)
+    pending = [suggested(50 + i, space.decode(np.full(len(space), i / 2))) for i in range(waiting)]
+    for proposal in ask(algorithms.create(name, space, ONE, seed=seed), past, pending, n=2, seed=seed):
+        space.check(proposal.config)
+
+
+@pytest.mark.parametrize("objectives", [ONE, TWO], ids=["one", "two"])
+@pytest.mark.parametrize("n", [0, 16])
+def test_equal_arguments_give_equal_bits(name: str, objectives: Objectives, n: int) -> None:
+    past = history(MIXED, objectives, n)
+    fresh = algorithms.create(name, MIXED, objectives, seed=3)
+    used = algorithms.create(name, MIXED, objectives, seed=3)
+    ask(used, history(MIXED, objectives, 13, seed=9), seed=5)
+    expected = ask(fresh, past, n=2)
+    assert ask(used, past, n=2) == expected, "what was asked before must not matter"
+    assert ask(pickle.loads(pickle.dumps(used)), past, n=2) == expected
+    assert ask(used, past, n=2) == expected
+
+
+def test_a_batch_is_what_single_asks_would_have_been(name: str) -> None:
+    past = history(PLANE, ONE, 8)
+    algorithm = algorithms.create(name, PLANE, ONE, seed=0)
+    batch = ask(algorithm, past, n=3)
+    pending: list[Suggestion] = []
+    for i, expected in enumerate(batch):
+        (single,) = ask(algorithm, past, pending, first_id=100 + i)
+        assert single == expected
+        pending.append(suggested(100 + i, single.config))
+    assert len({PLANE.key(proposal.config) for proposal in batch}) == 3
+
+
+def test_the_suggestion_number_and_the_seed_matter(name: str) -> None:
+    past = history(PLANE, ONE, 8)
+    configs = [ask(algorithms.create(name, PLANE, ONE, seed=seed), past, seed=seed)[0].config for seed in (0, 1, 2)]
+    assert len({PLANE.key(config) for config in configs}) == 3
+
+
+@pytest.mark.parametrize("n", [0, 12])
+def test_nothing_global_is_changed(name: str, n: int) -> None:
+    algorithm = algorithms.create(name, PLANE, TWO, seed=0)
+    before = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
+    numbers, python = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002  # the legacy one is meant
+    ask(algorithm, history(PLANE, TWO, n), n=2)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (torch.get_num_threads(), torch.get_default_dtype()) == before[1:]
+    assert np.array_equal(np.random.get_state()[1], numbers)  # noqa: NPY002
+    assert random.getstate() == python
+
+
+def test_the_default_configuration_comes_first_and_once(name: str) -> None:
+    space = Space({"lr": Float(1e-5, 1e-1, log=True, default=1e-3), "layers": Int(2, 12)})
+    algorithm = algorithms.create(name, space, ONE, seed=0)
+    first, second = ask(algorithm, [], n=2)
+    assert first.config == space.default() == {"lr": 1e-3, "layers": 7}
+    assert second.config != first.config
+    assert ask(algorithm, [observed(1, first.config, status="failed")])[0].config != first.config
+
+
+def test_a_small_space_is_used_up_before_anything_repeats(name: str) -> None:
+    space = Space({"a": Choice(["x", "y"]), "b": Int(1, 4), "c": Choice([0, 1, 2], when={"a": "x"})})
+    algorithm = algorithms.create(name, space, ONE, seed=0)
+    past: list[Observation] = []
+    for number in range(1, 13):  # 4 * 3 with c, 4 without it: 16 in all
+        (proposal,) = ask(algorithm, past, first_id=number)
+        past.append(observed(number, proposal.config, {"error": float(proposal.config["b"] or 0)}))
+    pending = [suggested(20 + i, p.config) for i, p in enumerate(ask(algorithm, past, n=4, first_id=20))]
+    assert len({space.key(entry.config) for entry in [*past, *pending]}) == 16
+    repeated = ask(algorithm, past, pending, n=2, first_id=40)
+    for proposal in repeated:
+        space.check(proposal.config)
+
+
+def _degenerate() -> dict[str, list[Observation]]:
+    rng = np.random.default_rng(0)
+    configs = [MIXED.decode(rng.random(len(MIXED))) for _ in range(14)]
+
+    def valued(values: list[float]) -> list[Observation]:
+        return [observed(i, c, {"error": v, "speed": v}) for i, (c, v) in enumerate(zip(configs, values, strict=False))]
+
+    noise = rng.random(14).tolist()
+    return {
+        "nothing": [],
+        "one point": valued([1.0]),
+        "one point again and again": [observed(i, configs[0], {"error": 1.0, "speed": v}) for i, v in enumerate(noise)],
+        "all values equal": valued([0.3] * 14),
+        "all values zero": valued([0.0] * 14),
+        "all values equal but for rounding": valued([0.3 + 1e-16 * i for i in range(14)]),
+        "values of 1e12": valued([1e12 * v for v in noise]),
+        "values of 1e-12": valued([1e-12 * v for v in noise]),
+        "values near the largest float": valued([1e308 * v for v in noise]),
+        "one value explodes": valued([*noise[:13], 1e30]),
+        "one value is far too good": valued([*noise[:13], -1e30]),
+        "all failed": [observed(i, c, status="failed") for i, c in enumerate(configs)],
+        "all diverged": [observed(i, c, {"error": 0.1}, "diverged") for i, c in enumerate(configs)],
+        "one succeeded": [*valued([1.0]), *(observed(i, c, status="failed") for i, c in enumerate(configs[1:]))],
+        "two succeeded": [*valued([1.0, 2.0]), *(observed(i, c, status="failed") for i, c in enumerate(configs[2:]))],
+        "stopped early": [observed(i, c, {"error": 1.0 + i, "speed": 1.0}, "stopped") for i, c in enumerate(configs)],
+    }
+
+
+@pytest.mark.parametrize("case", sorted(_degenerate()))
+@pytest.mark.parametrize("objectives", [ONE, TWO], ids=["one", "two"])
+def test_degenerate_histories_neither_crash_nor_warn(name: str, objectives: Objectives, case: str) -> None:
+    past = _degenerate()[case]
+    pending = [suggested(90, MIXED.decode(np.full(len(MIXED), 0.9)))]
+    (proposal,) = ask(algorithms.create(name, MIXED, objectives, seed=0), past, pending)
+    MIXED.check(proposal.config)
+    for numbers in (proposal.mean, proposal.sd):
+        assert numbers is None or np.all(np.isfinite(list(numbers.values())))
+
+
+@pytest.mark.parametrize(
+    "objectives",
+    [
+        {"a": {"goal": "minimize", "reference": 0.5}, "b": {"goal": "maximize", "reference": -0.5}},
+        {"a": {"goal": "minimize", "limit": 0.2}, "b": "minimize"},
+        {"a": {"goal": "minimize", "limit": -1.0}, "b": {"goal": "minimize", "reference": -1.0}},
+        {"a": {"goal": "maximize", "limit": -0.2}},
+        {"a": "minimize", "b": "maximize", "c": "minimize"},
+    ],
+    ids=["references", "limit", "nothing good enough", "one with limit", "three"],
+)
+def test_references_limits_and_many_objectives(name: str, objectives: dict[str, object]) -> None:
+    built = Objectives.from_dict(objectives)
+    (proposal,) = ask(algorithms.create(name, PLANE, built, seed=0), history(PLANE, built, 10))
+    PLANE.check(proposal.config)
+
+
+def test_a_maximised_metric_is_a_minimised_one_turned_round(name: str) -> None:
+    down, up = Objectives.from_dict({"score": "minimize"}), Objectives.from_dict({"score": "maximize"})
+    past = history(PLANE, down, 9)
+    turned = [observed(o.trial, o.config, {"score": -o.metrics["score"]}) for o in past]
+    (a,) = ask(algorithms.create(name, PLANE, down, seed=0), past)
+    (b,) = ask(algorithms.create(name, PLANE, up, seed=0), turned)
+    assert a.config == b.config
+    assert a.sd == b.sd
+    assert (a.mean is None) == (b.mean is None)
+    if a.mean is not None and b.mean is not None:
+        assert a.mean["score"] == -b.mean["score"]

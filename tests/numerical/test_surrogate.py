@@ -1,0 +1,160 @@
+"""The Gaussian process against other people's, and against what must come out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from botorch.models.utils.gpytorch_modules import (
+    get_covar_module_with_dim_scaled_prior,
+    get_gaussian_likelihood_with_lognormal_prior,
+)
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from scipy.optimize import check_grad
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Matern, WhiteKernel
+
+from paretune.algorithms._gp.determinism import reproducible
+from paretune.algorithms._gp.feasibility import Feasibility
+from paretune.algorithms._gp.posterior_mode import log_density, posterior_mode
+from paretune.algorithms._gp.surrogate import fit
+
+
+def data(n: int, d: int, m: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    X_nf = rng.random((n, d))
+    Y_nm = np.stack([10.0**j * (np.sin(5 * X_nf[:, 0] + j) + X_nf.sum(1) ** 2) for j in range(m)], axis=1)
+    return X_nf, Y_nm
+
+
+def test_predictions_are_those_of_scikit_learn_with_the_same_hyperparameters() -> None:
+    X_nf, Y_nm = data(20, 3, 2)
+    X_tf = np.random.default_rng(1).random((7, 3))
+    surrogate = fit(X_nf, Y_nm, dimensions=3)
+    mean_tm, sd_tm = surrogate.predict(X_tf)
+    for j, mode in enumerate(surrogate.modes):
+        center, spread = surrogate.scale.center_m[j], surrogate.scale.spread_m[j]
+        kernel = Matern(mode.lengthscales_f, "fixed", nu=2.5)
+        other = GaussianProcessRegressor(kernel, alpha=mode.noise, optimizer=None)
+        other.fit(X_nf, (Y_nm[:, j] - center) / spread - mode.mean)
+        mean_t, sd_t = other.predict(X_tf, return_std=True)
+        assert mean_tm[:, j] == pytest.approx(center + spread * (mean_t + mode.mean), rel=1e-6)
+        assert sd_tm[:, j] == pytest.approx(spread * sd_t, rel=1e-5)
+
+
+def test_the_density_is_gpytorchs_at_any_hyperparameters() -> None:
+    X_nf, Y_nm = data(12, 4, 1)
+    X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0] - 3)
+    D_fnn = (X.T[:, :, None] - X.T[:, None, :]) ** 2
+    for theta in np.random.default_rng(0).normal(size=(5, 6)):
+        kernel = get_covar_module_with_dim_scaled_prior(4, use_rbf_kernel=False)
+        likelihood = get_gaussian_likelihood_with_lognormal_prior()
+        model = _exact(X, z_n, kernel, likelihood, theta)
+        expected = ExactMarginalLogLikelihood(likelihood, model)(model(X), z_n).item()
+        assert log_density(theta, D_fnn, z_n, dimensions=4)[0] == pytest.approx(
+            expected, rel=1e-7
+        )  # its priors are single precision
+
+
+def test_the_density_has_the_gradient_it_says() -> None:
+    X_nf, Y_nm = data(15, 3, 1)
+    X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0])
+    D_fnn = (X.T[:, :, None] - X.T[:, None, :]) ** 2
+    for theta in np.random.default_rng(0).normal(size=(5, 5)):
+        error = check_grad(
+            lambda t: log_density(t, D_fnn, z_n, dimensions=3)[0],
+            lambda t: log_density(t, D_fnn, z_n, dimensions=3)[1],
+            theta,
+        )
+        assert error < 1e-5
+
+
+def test_the_mode_is_no_worse_than_scikit_learns_on_the_likelihood_alone() -> None:
+    """With 150 points the prior hardly matters: lengthscales and noise must agree with a maximum-likelihood fit."""
+    X_nf, Y_nm = data(150, 2, 1)
+    z_n = (Y_nm[:, 0] - Y_nm.mean()) / Y_nm.std() + 0.05 * np.random.default_rng(0).standard_normal(150)
+    kernel = Matern([1.0, 1.0], (1e-2, 1e2), nu=2.5) + WhiteKernel(1e-2, (1e-4, 1.0))
+    other = GaussianProcessRegressor(kernel).fit(X_nf, z_n)
+    mode = posterior_mode(torch.from_numpy(X_nf), torch.from_numpy(z_n), dimensions=2)
+    assert mode.noise == pytest.approx(other.kernel_.k2.noise_level, rel=0.15)
+    assert mode.lengthscales_f == pytest.approx(other.kernel_.k1.length_scale, rel=0.3)
+
+
+def test_the_fit_draws_nothing_and_equal_data_give_equal_bits() -> None:
+    X_nf, Y_nm = data(30, 5, 2)
+    torch.manual_seed(1)
+    first = fit(X_nf, Y_nm, dimensions=5)
+    torch.manual_seed(2)
+    second = fit(X_nf, Y_nm, dimensions=5)
+    labels = list("abcde")
+    assert first.hyperparameters(labels) == second.hyperparameters(labels)
+
+
+def test_an_irrelevant_column_gets_the_longer_lengthscale() -> None:
+    rng = np.random.default_rng(0)
+    X_nf = rng.random((40, 2))
+    surrogate = fit(X_nf, np.sin(8 * X_nf[:, :1]), dimensions=2)
+    (record,) = surrogate.hyperparameters(["used", "unused"])
+    assert record["lengthscales"]["unused"] > 3 * record["lengthscales"]["used"]
+    assert record["noise"] < 0.05
+
+
+def test_noise_is_told_from_signal_in_the_metrics_own_units() -> None:
+    rng = np.random.default_rng(0)
+    X_nf = rng.random((200, 1))
+    Y_nm = 1000 + 100 * np.sin(6 * X_nf) + 20 * rng.standard_normal((200, 1))
+    (record,) = fit(X_nf, Y_nm, dimensions=1).hyperparameters(["x"])
+    assert record["noise"] == pytest.approx(20, rel=0.15)
+
+
+def test_an_exploded_value_does_not_flatten_the_rest() -> None:
+    X_nf, Y_nm = data(25, 2, 1)
+    spoiled_nm = Y_nm.copy()
+    spoiled_nm[3] = 1e9
+    others = np.arange(25) != 3
+    mean_tm, _ = fit(X_nf, spoiled_nm, dimensions=2).predict(X_nf[others])
+    assert np.corrcoef(mean_tm[:, 0], Y_nm[others, 0])[0, 1] > 0.95
+
+
+def test_values_beyond_a_limit_stay_beyond_it() -> None:
+    """Limit 50 lies above the fence of these values; what breaks it must not come to lie within."""
+    Y_nm = np.array([[0.0], [1.0], [2.0], [3.0], [100.0]])
+    scale = fit(np.linspace(0, 1, 5)[:, None], Y_nm, dimensions=1, keep_m=np.array([50.0])).scale
+    assert scale.apply(Y_nm)[4, 0] > scale.apply(np.array([50.0]))[0] > scale.apply(Y_nm)[3, 0]
+
+
+def test_where_trials_fail_is_learnt() -> None:
+    X_nf = np.linspace(0, 1, 21)[:, None]
+    with reproducible(0):
+        model = Feasibility(X_nf, X_nf[:, 0] < 0.62, dimensions=1)
+        log_p = model.log_probability(torch.tensor([[[0.1]], [[0.5]], [[0.625]], [[0.9]]], dtype=torch.double))
+    p = log_p.exp().tolist()
+    assert p[0] > 0.99
+    assert p[1] > 0.95
+    assert 0.1 < p[2] < 0.9
+    assert p[3] < 0.02
+
+
+def _exact(
+    X: torch.Tensor, z_n: torch.Tensor, kernel: object, likelihood: object, theta: np.ndarray
+) -> torch.nn.Module:
+    from botorch.models import SingleTaskGP
+
+    model = SingleTaskGP(X, z_n[:, None], covar_module=kernel, likelihood=likelihood, outcome_transform=None)
+    model.covar_module.lengthscale = torch.from_numpy(np.exp(theta[:4]))
+    model.likelihood.noise = torch.tensor([float(np.exp(theta[4]))], dtype=torch.double)
+    model.mean_module.constant = torch.tensor(float(theta[5]), dtype=torch.double)
+    return model.train()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_climb_survives_any_data(seed: int) -> None:
+    """Few points, steps, cliffs, clusters: the search over logarithms must stay within the range of numbers."""
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.integers(2, 30)), int(rng.integers(1, 7))
+    X_nf = np.round(rng.random((n, d)), int(rng.integers(0, 4)))
+    Y_nm = np.exp(rng.normal(scale=seed, size=(n, 1))) + 100.0 * (X_nf[:, :1] > 0.5)
+    surrogate = fit(X_nf, Y_nm, dimensions=d)
+    mean_tm, sd_tm = surrogate.predict(rng.random((5, d)))
+    assert np.isfinite(mean_tm).all()
+    assert (sd_tm > 0).all()
