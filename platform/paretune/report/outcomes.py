@@ -1,0 +1,131 @@
+"""What a study has come to: its best trials, its Pareto front, its hypervolume, the time it took.
+
+Pure functions of a spec and a log, without tables or drawings, so that a progress display can afford them.
+
+Legend: n trials, m objectives; Y_nm minimised values in order of completion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from paretune import pareto
+from paretune.errors import ObjectiveError, ParetuneError, nearest
+from paretune.log import Log, Trial
+from paretune.objective import Objective
+from paretune.records import Event
+from paretune.study import StudySpec
+
+Array = npt.NDArray[np.float64]
+
+
+def completed(spec: StudySpec, log: Log) -> list[Trial]:
+    """The trials that ran to completion and have every objective, in the order in which they ended."""
+    ended = [log.trials[observation.trial] for observation in log.history if observation.status == "completed"]
+    return [trial for trial in ended if not spec.objectives.missing(trial.metrics)]
+
+
+def feasible(spec: StudySpec, log: Log) -> list[Trial]:
+    """The completed trials that keep every limit, in the order in which they ended."""
+    return [trial for trial in completed(spec, log) if spec.objectives.feasible(trial.metrics)]
+
+
+def front(spec: StudySpec, log: Log) -> list[Trial]:
+    """The completed, feasible trials that no other one dominates, best first by the first objective."""
+    trials = feasible(spec, log)
+    Y_nm = minimized(spec, trials)
+    chosen = [(tuple(Y_nm[i]), trials[i].id, trials[i]) for i in np.flatnonzero(pareto.non_dominated(Y_nm))]
+    return [trial for _, _, trial in sorted(chosen, key=lambda row: row[:2])]
+
+
+def best(spec: StudySpec, log: Log, objective: str | None = None) -> Trial:
+    """The completed, feasible trial with the best value of `objective`; the earlier trial where two are equal.
+
+    Raises ObjectiveError when several objectives leave open which one is meant, or none has that name, and
+    ParetuneError when no trial qualifies.
+    """
+    chosen = _objective(spec, objective)
+    trials = feasible(spec, log)
+    if not trials:
+        raise ParetuneError(
+            f"study {spec.name}: best needs a completed trial{_that_keeps_limits(spec)}, found {_states(log)}",
+            hint=f"paretune show {spec.name} tells what became of each trial",
+        )
+    return min(trials, key=lambda trial: (chosen.sign * trial.metrics[chosen.name], trial.id))
+
+
+def reference(spec: StudySpec, log: Log) -> Array:
+    """The reference point that hypervolumes are measured from, minimised, shape (m,).
+
+    It is the spec's where given; the rest is inferred from the present front, and NaN as long as there is none.
+    """
+    return pareto.fill_reference(minimized(spec, feasible(spec, log)), spec.objectives.reference_point())
+
+
+def hypervolume(spec: StudySpec, log: Log) -> float | None:
+    """The hypervolume of the present front up to `reference`; None as long as there is no front."""
+    trials = feasible(spec, log)
+    return pareto.hypervolume(minimized(spec, trials), reference(spec, log)) if trials else None
+
+
+def hypervolume_history(spec: StudySpec, log: Log) -> Array:
+    """The hypervolume after each completed trial, all up to the same present `reference`; shape (n,)."""
+    trials = completed(spec, log)
+    keeps_limits = np.array([spec.objectives.feasible(trial.metrics) for trial in trials], dtype=bool)
+    if not keeps_limits.any():
+        return np.zeros(len(trials))
+    Y_nm = minimized(spec, trials)[keeps_limits]
+    after_feasible = np.concatenate([[0.0], pareto.hypervolume_history(Y_nm, reference(spec, log))])
+    return np.asarray(after_feasible[np.cumsum(keeps_limits)])
+
+
+def elapsed(log: Log) -> list[float]:
+    """Seconds worked on the study up to each entry; the time between an interruption and a resume is left out."""
+    total, seconds = 0.0, []
+    for i, entry in enumerate(log.entries):
+        resumed = isinstance(entry, Event) and entry.kind == "opened"
+        if i > 0 and not resumed:
+            total += max(0.0, entry.time_s - log.entries[i - 1].time_s)
+        seconds.append(total)
+    return seconds
+
+
+def minimized(spec: StudySpec, trials: Sequence[Trial]) -> Array:
+    """The trials' objectives, less is better; shape (n, m)."""
+    rows = [spec.objectives.minimized(trial.metrics) for trial in trials]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(spec.objectives))
+
+
+def counts(log: Log) -> Counter[str]:
+    """How many trials there are of each status."""
+    return Counter(trial.status for trial in log.trials.values())
+
+
+def _objective(spec: StudySpec, name: str | None) -> Objective:
+    names = spec.objectives.names
+    if name is None:
+        if len(names) > 1:
+            raise ObjectiveError(
+                f"study {spec.name}: best must be told by which of its objectives, {', '.join(names)}",
+                hint=f'best("{names[0]}"), or front() for the best compromises',
+            )
+        name = names[0]
+    if name not in names:
+        raise ObjectiveError(f"study {spec.name}: no objective is called {name!r}", hint=nearest(name, names))
+    return next(objective for objective in spec.objectives if objective.name == name)
+
+
+def _that_keeps_limits(spec: StudySpec) -> str:
+    limited = [o for o in spec.objectives if o.limit is not None and math.isfinite(o.limit)]
+    kept = [f"{o.name} {'<=' if o.sign > 0 else '>='} {o.limit:g}" for o in limited]
+    return f" with {' and '.join(kept)}" if kept else ""
+
+
+def _states(log: Log) -> str:
+    found = counts(log)
+    return ", ".join(f"{number} {status}" for status, number in found.items()) or "no trial"
