@@ -86,7 +86,7 @@ def test_two_objectives() -> None:
 
 
 def test_a_region_where_trials_diverge_is_left() -> None:
-    """The right quarter of the plane diverges, one of the function's three optima in it: chance would lose a quarter."""
+    """The right quarter of the plane diverges, with one of the three optima in it: chance would lose a quarter."""
 
     def cut(config: Any) -> Metrics:
         return {"value": math.nan} if config["x"] > 0.75 else branin(config)

@@ -6,12 +6,13 @@ The algorithm is a pure function of what it is given, so an actor that dies is s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
 
 from paretune import algorithms
+from paretune.log import Log
 from paretune.objective import Objectives
 from paretune.records import Observation, Suggestion
 from paretune.space import Space
@@ -19,24 +20,32 @@ from paretune.space import Space
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """All that a suggestion is computed from."""
+    """All that a suggestion is computed from; of the history only what came after the first `known` observations."""
 
     id: int
-    history: Sequence[Observation]
+    known: int
+    news: Sequence[Observation]
     pending: Sequence[Suggestion]
     history_position: int
 
 
 class _Brain:
+    """The actor. It remembers the history it was told, to be told only the news; one that was restarted says so."""
+
     def __init__(self, name: str, space: Space, objectives: Objectives, seed: int) -> None:
         self._name, self._seed = name, seed
         self._algorithm = algorithms.create(name, space, objectives, seed=seed)
+        self._history: list[Observation] = []
 
-    def answer(self, question: Question) -> Suggestion:
+    def answer(self, question: Question) -> Suggestion | None:
+        """The suggestion, or None when the history has to be told from the beginning."""
+        if question.known > len(self._history):
+            return None
+        self._history[question.known :] = question.news
         return algorithms.propose(
             self._algorithm,
             name=self._name,
-            history=question.history,
+            history=self._history,
             pending=question.pending,
             n=1,
             seed=self._seed,
@@ -52,23 +61,29 @@ class Brain:
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Brain)
         self._actor: Any = actor.remote(name, space, objectives, seed)
         self._answer: Any = None
+        self._whole: Question | None = None
+        self._told = 0
 
     @property
     def asked(self) -> bool:
         return self._answer is not None
 
-    def ask(self, question: Question) -> None:
-        """Start computing; only when nothing is under way."""
+    def ask(self, log: Log, number: int) -> None:
+        """Start computing the suggestion of that number from the log as it is now; only when nothing is under way."""
         assert self._answer is None
-        self._answer = self._actor.answer.remote(question)
+        history = list(log.history)
+        self._whole = Question(id=number, known=0, news=history, pending=log.pending, history_position=log.position)
+        known, self._told = self._told, len(history)
+        self._answer = self._actor.answer.remote(replace(self._whole, known=known, news=history[known:]))
 
     def fetch(self, *, timeout_s: float) -> Suggestion | None:
         """The answer, or None when it is not there within the time; raises what the algorithm raised."""
         ready, _ = ray.wait([self._answer], timeout=timeout_s)
         if not ready:
             return None
-        answer, self._answer = self._answer, None
-        suggestion: Suggestion = ray.get(answer)
+        suggestion: Suggestion | None = ray.get(self._answer)
+        # a restarted actor has to be told everything
+        self._answer = None if suggestion is not None else self._actor.answer.remote(self._whole)
         return suggestion
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from paretune.engine.brain import Brain, Question
+from paretune.engine.brain import Brain
 from paretune.engine.loop import trial_seed
 from paretune.engine.messages import Ended, Reported, Restarted, Setup, Task
 from paretune.engine.recorder import Recorder
@@ -134,10 +134,7 @@ class StudySearcher(Searcher):
 
     def _ask(self) -> None:
         log = self._recorder.log
-        number = max(log.trials, default=-1) + 1
-        self._brain.ask(
-            Question(id=number, history=list(log.history), pending=log.pending, history_position=log.position)
-        )
+        self._brain.ask(log, max(log.trials, default=-1) + 1)
 
     def _fetch(self) -> Suggestion | None:
         """The brain's answer if it is there. With no trial running Tune has nothing else to do: then wait for it."""

@@ -21,7 +21,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 
 from paretune.log import Log, Trial
 from paretune.pareto import fill_reference, hypervolume
-from paretune.records import Entry, Event, Report, Status
+from paretune.records import Entry, Report, Status
 from paretune.study import StudySpec
 
 EXPORTED = (
@@ -42,8 +42,9 @@ _SUGGESTION_BOUNDS_S = [0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0
 class StudyMetrics:
     """A `Listener` that keeps the metrics up to date; to be made in the driver after `ray.init`.
 
-    Ray drops a gauge that was not set during its last two report intervals (10 s each unless configured), as if its
-    process had died. Trials take longer than that, so a thread sets all gauges again every `refresh_s` seconds.
+    An entry only moves the counters; a thread reads the gauges off the log every `refresh_s` seconds. It sets them even
+    when nothing has changed: Ray drops a gauge that was not set during its last two report intervals (10 s each unless
+    configured), as if its process had died.
     """
 
     def __init__(self, *, refresh_s: float = 5.0) -> None:
@@ -57,39 +58,35 @@ class StudyMetrics:
 
         self._refresh_s = refresh_s
         self._over = threading.Event()
-        self._lock = threading.Lock()
-        self._levels: dict[tuple[Gauge, frozenset[tuple[str, str]]], float] = {}
 
     def on_start(self, spec: StudySpec, log: Log) -> None:
         self._spec, self._log, self._tags = spec, log, {"study": spec.name}
         for entry in log.entries:
             self._count(entry)
-        self._set_trials()
-        self._set_outcome()
-        threading.Thread(target=self._refresh, name="paretune-metrics", daemon=True).start()
+        self._thread = threading.Thread(target=self._refresh, name="paretune-metrics", daemon=True)
+        self._thread.start()
 
     def on_entry(self, entry: Entry) -> None:
         self._count(entry)
-        if isinstance(entry, Event) and entry.trial is not None:
-            self._set_trials()
-            if self._log.trials[entry.trial].ended:
-                self._set_outcome()
 
     def on_end(self) -> None:
-        """Let the gauges go; Prometheus keeps what it saw."""
+        """Set the gauges a last time and let them go; Prometheus keeps what it saw."""
         self._over.set()
+        self._thread.join()
 
     def _refresh(self) -> None:
+        self._read_off()
         while not self._over.wait(self._refresh_s):
-            with self._lock:
-                for (gauge, tags), value in self._levels.items():
-                    gauge.set(value, dict(tags))
+            self._read_off()
+        self._read_off()
+
+    def _read_off(self) -> None:
+        trials = list(self._log.trials.values())
+        self._set_trials(trials)
+        self._set_outcome(trials)
 
     def _set(self, gauge: Gauge, value: float, **tags: str) -> None:
-        tags |= self._tags
-        with self._lock:
-            self._levels[gauge, frozenset(tags.items())] = value
-            gauge.set(value, tags)
+        gauge.set(value, tags | self._tags)
 
     def _count(self, entry: Entry) -> None:
         if isinstance(entry, Report):
@@ -98,14 +95,14 @@ class StudyMetrics:
         elif entry.suggestion is not None:
             self._suggestion.observe(entry.suggestion.seconds, self._tags)
 
-    def _set_trials(self) -> None:
-        tally = Tally(trial.status for trial in self._log.trials.values())
+    def _set_trials(self, trials: list[Trial]) -> None:
+        tally = Tally(trial.status for trial in trials)
         for state in get_args(Status):
             self._set(self._trials, tally[state], state=state)
 
-    def _set_outcome(self) -> None:
+    def _set_outcome(self, trials: list[Trial]) -> None:
         objectives = self._spec.objectives
-        done = [trial for trial in self._log.trials.values() if self._counts(trial)]
+        done = [trial for trial in trials if self._counts(trial)]
         if not done:
             return
         Y_nm = np.array([objectives.minimized(trial.metrics) for trial in done])
