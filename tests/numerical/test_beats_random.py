@@ -80,7 +80,7 @@ def test_two_objectives() -> None:
         Y_nm = np.array([[trial.metrics["first"], trial.metrics["second"]] for trial in opt.front()])
         return -hypervolume(Y_nm, np.array([1.1, 6.0]))
 
-    gp = [shortfall("gp", seed) for seed in range(4)]
+    gp = [shortfall("gp", seed) for seed in range(3)]
     chance = [shortfall("random", seed) for seed in range(60)]
     assert p_value(gp, chance) < 0.01
 
