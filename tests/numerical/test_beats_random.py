@@ -80,23 +80,23 @@ def test_two_objectives() -> None:
         Y_nm = np.array([[trial.metrics["first"], trial.metrics["second"]] for trial in opt.front()])
         return -hypervolume(Y_nm, np.array([1.1, 6.0]))
 
-    gp = [shortfall("gp", seed) for seed in range(4)]
+    gp = [shortfall("gp", seed) for seed in range(3)]
     chance = [shortfall("random", seed) for seed in range(60)]
     assert p_value(gp, chance) < 0.01
 
 
 def test_a_region_where_trials_diverge_is_left() -> None:
-    """The right quarter of the plane diverges, with one of the three optima in it: chance would lose a quarter."""
+    """The right quarter of the plane diverges, and with it one of three optima; chance would lose a quarter."""
 
     def cut(config: Any) -> Metrics:
         return {"value": math.nan} if config["x"] > 0.75 else branin(config)
 
     endings: list[str] = []
-    for seed in range(3):
-        opt = search("gp", seed, cut, PLANE, goals={"value": "minimize"}, trials=18)
+    for seed in range(4):
+        opt = search("gp", seed, cut, PLANE, goals={"value": "minimize"}, trials=24)
         endings += [observation.status for observation in opt.history[5:]]
     assert binomtest(endings.count("diverged"), len(endings), 0.25, alternative="less").pvalue < 0.01
-    assert endings.count("completed") + endings.count("diverged") == len(endings) == 39
+    assert endings.count("completed") + endings.count("diverged") == len(endings) == 76
 
 
 @pytest.mark.slow

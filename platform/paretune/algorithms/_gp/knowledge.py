@@ -54,7 +54,7 @@ def learn(history: Sequence[Observation], objectives: Objectives, encoding: Enco
 
     bounded_nm = surrogate.scale.bound(Y_nm)
     feasible_n = np.all(Y_nm <= limits_m, axis=1)
-    reference_m = fill_reference(bounded_nm[feasible_n] if feasible_n.any() else bounded_nm, reference_m)
+    reference_m = _reference(bounded_nm[feasible_n] if feasible_n.any() else bounded_nm, reference_m)
     return Knowledge(
         surrogate=surrogate,
         feasibility=_feasibility(history, objectives, encoding),
@@ -77,6 +77,16 @@ def _feasibility(history: Sequence[Observation], objectives: Objectives, encodin
         return None
     X_nf = encoding.features([observation.config for observation in history])
     return Feasibility(X_nf, well_n, dimensions=len(encoding.space))
+
+
+def _reference(Y_nm: Array, given_m: Array) -> Array:
+    """The reference with what was not given filled in: what the front suggests, but no better than the median.
+
+    The front's own extent alone leaves its ends unexplored as long as it is short (ZDT1, 5 parameters, 35 trials, mean
+    hypervolume of 3 seeds: 3.56 of 4.07 without the median, 3.73 with it).
+    """
+    filled_m = np.maximum(fill_reference(Y_nm, np.full_like(given_m, np.nan)), np.median(Y_nm, axis=0))
+    return np.where(np.isnan(given_m), filled_m, given_m)
 
 
 def _leading(Y_nm: Array) -> npt.NDArray[np.intp]:
