@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paretune import algorithms, loading, provenance, store, study
+from paretune._defaults import STORE
 from paretune.errors import StudyExistsError, StudyFailedError
 from paretune.listener import Listener
 from paretune.log import Log, Trial
 from paretune.objective import Objectives
 from paretune.parameters import Parameter
 from paretune.space import Space
-from paretune.study import DEFAULT_STORE, StudySpec
+from paretune.study import StudySpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def search(
     workers: int = 1,
     epochs: int | None = None,
     seed: int = 0,
-    store: str | os.PathLike[str] = DEFAULT_STORE,
+    store: str | os.PathLike[str] = STORE,
     name: str | None = None,
     address: str | None = None,
     progress: bool = True,
@@ -98,20 +99,19 @@ def run(
     spec: StudySpec,
     *,
     train: TrainFunction | None = None,
+    base: Path | None = None,
     address: str | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Study:
     """Run a study to the end of its budget; one that is in the store already goes on from where it is.
 
-    `train` is the training function when the caller has it; otherwise it is looked up by `spec.trainable`.
-    Raises what `search` raises.
+    `train` is the training function when the caller has it; otherwise `spec.trainable` names it, as seen from
+    the folder `base`. Raises what `search` raises.
     """
-    algorithms.create(spec.search.algorithm, spec.space, spec.objectives, seed=spec.search.seed)
-    _check_same(spec)
-    code = loading.pickle(train or loading.resolve(spec.trainable))
+    check(spec)
+    code = loading.pickle(train or loading.resolve(spec.trainable, base=base))
     if _finished(spec):
         return load(spec.name, store=spec.store)
-    store.check_writable(spec.store)
     from paretune.engine import run as engine
     from paretune.engine import session
     from paretune.monitor.job import job_config
@@ -132,7 +132,14 @@ def run(
     return result
 
 
-def load(name: str, *, store: str | os.PathLike[str] = DEFAULT_STORE) -> Study:
+def check(spec: StudySpec) -> None:
+    """Raise InputError for what can be known to be wrong before anything heavy is imported."""
+    algorithms.check(spec.search.algorithm)
+    _check_same(spec)
+    store.check_writable(spec.store)
+
+
+def load(name: str, *, store: str | os.PathLike[str] = STORE) -> Study:
     """A study from the store, as it is now; raises StudyNotFoundError."""
     return Study(name, os.fspath(store))
 
@@ -140,7 +147,7 @@ def load(name: str, *, store: str | os.PathLike[str] = DEFAULT_STORE) -> Study:
 class Study:
     """A study in the store, as it was when loaded."""
 
-    def __init__(self, name: str, location: str = DEFAULT_STORE) -> None:
+    def __init__(self, name: str, location: str = STORE) -> None:
         stored = store.read(location, name)
         self.name, self.store = name, location
         self.spec: StudySpec = stored.spec.model_copy(update={"store": location})

@@ -147,7 +147,7 @@ class Optimizer:
 
     @property
     def _next_id(self) -> int:
-        return max(self.log.trials, default=0) + 1
+        return max(self.log.trials, default=-1) + 1
 
     def _record(
         self,

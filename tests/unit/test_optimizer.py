@@ -24,7 +24,7 @@ def test_the_loop_of_the_readme() -> None:
     for _ in range(12):
         s = opt.ask()
         opt.tell(s, {"error": s.config["x"], "speed": s.config["x"] + s.config["n"]})
-    assert [observation.trial for observation in opt.history] == list(range(1, 13))
+    assert [observation.trial for observation in opt.history] == list(range(12))
     assert opt.best("error").metrics["error"] == min(o.metrics["error"] for o in opt.history)
     front = opt.front()
     errors = [trial.metrics["error"] for trial in front]
@@ -40,13 +40,13 @@ def test_the_loop_of_the_readme() -> None:
 def test_several_suggestions_are_out_at_a_time_and_told_in_any_order() -> None:
     opt = optimizer()
     suggestions = opt.ask(n=4)
-    assert [s.id for s in suggestions] == [1, 2, 3, 4]
-    assert [s.pending for s in suggestions] == [(), (1,), (1, 2), (1, 2, 3)]
+    assert [s.id for s in suggestions] == [0, 1, 2, 3]
+    assert [s.pending for s in suggestions] == [(), (0,), (0, 1), (0, 1, 2)]
     for s in reversed(suggestions):
         opt.tell(s.id, {"error": float(s.id)})
     assert opt.pending == []
-    assert [o.trial for o in opt.history] == [4, 3, 2, 1]
-    assert opt.best().id == 1
+    assert [o.trial for o in opt.history] == [3, 2, 1, 0]
+    assert opt.best().id == 0
     assert opt.ask().history_position == opt.log.position - 1
 
 
@@ -89,7 +89,7 @@ def test_a_missing_objective_is_named_with_what_was_given() -> None:
     opt = optimizer({"error": "minimize", "speed": "maximize", "size": "minimize"})
     s = opt.ask()
     with pytest.raises(
-        ReportError, match="trial 1: every objective must be reported, missing speed, size, given error"
+        ReportError, match="trial 0: every objective must be reported, missing speed, size, given error"
     ):
         opt.tell(s, {"error": 1.0})
     assert opt.pending == [s], "a refused result leaves the trial open"

@@ -7,7 +7,7 @@ begin with an underscore are parts of algorithms.
 from __future__ import annotations
 
 from paretune.algorithms._base import Algorithm
-from paretune.algorithms._discovery import create, names
+from paretune.algorithms._discovery import check, create, names
 from paretune.algorithms._propose import propose
 
-__all__ = ["Algorithm", "create", "names", "propose"]
+__all__ = ["Algorithm", "check", "create", "names", "propose"]

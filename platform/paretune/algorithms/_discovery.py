@@ -24,10 +24,15 @@ def names() -> list[str]:
 
 def create(name: str, space: Space, objectives: Objectives, *, seed: int) -> Algorithm:
     """Build an algorithm by its name, importing no other; raises AlgorithmError for a name that is not one."""
-    if name not in names():
-        raise AlgorithmError(f"algorithm: must be one of {', '.join(names())}, got {name!r}", hint=_hint(name))
+    check(name)
     kind = _public_class(importlib.import_module(f"{_PACKAGE}.{name}"))
     return kind(space, objectives, seed=seed)
+
+
+def check(name: str) -> None:
+    """Raise AlgorithmError for a name that is no algorithm's; imports none."""
+    if name not in names():
+        raise AlgorithmError(f"algorithm: must be one of {', '.join(names())}, got {name!r}", hint=_hint(name))
 
 
 def _hint(name: object) -> str | None:

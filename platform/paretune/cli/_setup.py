@@ -81,11 +81,12 @@ def _objective(objective: Objective) -> str:
 
 def _space_table(space: Space) -> Table:
     from paretune.cli import _console
+    from paretune.parameters import conditions
     from paretune.report import text
 
     table = _console.table("parameter", "values", "default", "when")
     for name, parameter in space.items():
-        when = " and ".join(f"{key} = {' or '.join(map(text.value, v))}" for key, v in parameter.when.items())
+        when = " and ".join(f"{key} = {' or '.join(map(text.value, v))}" for key, v in conditions(parameter).items())
         default = "" if parameter.default is None else text.value(parameter.default)
         _console.add(table, name, _values(parameter), default, when)
     return table

@@ -6,6 +6,7 @@ the same purpose. tests/unit/test_seam.py says so when it moves.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -41,7 +42,7 @@ class _Redirect:
     ) -> None:
         self.loop.report(metrics, checkpoint)
         if checkpoint is not None and delete_local_checkpoint_after_upload:
-            checkpoint.filesystem.delete_dir(checkpoint.path)
+            shutil.rmtree(checkpoint.path)
 
     def get_checkpoint(self) -> Checkpoint | None:
         return self.loop.get_checkpoint()

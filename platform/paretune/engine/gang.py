@@ -20,14 +20,11 @@ import time
 import traceback
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from paretune.engine.messages import Ended, Message, Reported, Restarted, Setup, Task
 from paretune.errors import ParetuneError
 from paretune.records import Ending
-
-if TYPE_CHECKING:
-    from ray.actor import ActorHandle
 
 GRACE_S = 10.0
 """How long the other ranks may take to end once one has failed, before the group is restarted."""
@@ -337,7 +334,7 @@ def _worker_main(config: dict[str, Any]) -> None:
     from paretune.engine import loop
 
     setup: Setup = config["setup"]
-    gang: ActorHandle[Gang] = ray.get_actor(config["gang"], namespace=config["namespace"])
+    gang: Any = ray.get_actor(config["gang"], namespace=config["namespace"])
     rank, member, group = ray.train.get_context().get_world_rank(), uuid.uuid4().hex, _placement_group()
     train = loop.load(setup.code, setup.path)
     while True:
@@ -387,7 +384,8 @@ class _Member:
         from paretune.engine import boundary
         from paretune.errors import ReportError, TrialStopped
 
-        step, numbers, why, error = self.step + 1, {}, None, None
+        step, why, error = self.step + 1, None, None
+        numbers: dict[str, float] = {}
         try:
             numbers, why = boundary.accept(metrics, self._setup.objectives)
         except ReportError as found:

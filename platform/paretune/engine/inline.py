@@ -103,4 +103,5 @@ def _ensure_process_group() -> None:
     It stays for the life of the process: making one takes 1 ms, tearing it down 10.
     """
     if torch.distributed.is_available() and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+        store = torch.distributed.HashStore()  # type: ignore[attr-defined]  # public, but not in __all__
+        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)

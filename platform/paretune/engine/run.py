@@ -156,9 +156,11 @@ def _gangs(spec: StudySpec, setup: Setup, session: Session) -> Iterator[list[str
     run = uuid.uuid4().hex[:8]
     names = [f"gang-{spec.name}-{run}-{i}" for i in range(spec.search.concurrency)]
     environment = {"RAY_ADDRESS": session.address, "RAY_CHDIR_TO_TRIAL_DIR": "0"}
-    actor = ray.remote(num_cpus=0, max_concurrency=1000, max_restarts=-1)(Gang)
+    actor: Any = ray.remote(num_cpus=0, max_restarts=-1)(Gang)
     gangs: list[Any] = [
-        actor.options(name=name, runtime_env={"env_vars": environment}).remote(setup, name, session.namespace)
+        actor.options(name=name, max_concurrency=1000, runtime_env={"env_vars": environment}).remote(
+            setup, name, session.namespace
+        )
         for name in names
     ]
     try:
@@ -193,7 +195,8 @@ def _ask(reference: Any, *, timeout_s: float) -> Any:
 
 def _state(group: str) -> str | None:
     table: dict[str, Any] = placement_group_table()
-    return table.get(group, {}).get("state")
+    entry = table.get(group)
+    return None if entry is None else str(entry["state"])
 
 
 def _remove(group: str) -> None:

@@ -25,7 +25,7 @@ class Session:
 
 
 @contextmanager
-def connect(address: str | None = None, *, job: JobConfig | None = None) -> Iterator[Session]:
+def connect(address: str | None, *, job: JobConfig) -> Iterator[Session]:
     """Connect to Ray; what is started here is stopped here.
 
     In this order: a Ray this process is connected to already, `address`, RAY_ADDRESS (set inside a submitted job), a
@@ -52,7 +52,7 @@ def connect(address: str | None = None, *, job: JobConfig | None = None) -> Iter
         ray.shutdown()
 
 
-def _init(address: str | None, job: JobConfig | None) -> None:
+def _init(address: str | None, job: JobConfig) -> None:
     if address is None:
         # Ray's default, nice 15, starves its workers beside any other busy process
         os.environ.setdefault("RAY_worker_niceness", "0")
@@ -61,7 +61,7 @@ def _init(address: str | None, job: JobConfig | None) -> None:
 
 def _session() -> Session:
     context = ray.get_runtime_context()
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     return Session(
         address=context.gcs_address,
         namespace=context.namespace,

@@ -169,7 +169,7 @@ class StudyScheduler(FIFOScheduler):
     """Records reports and ends; asks our scheduler whether a trial goes on."""
 
     def __init__(self, recorder: Recorder, scheduler: Scheduler, pool: GangPool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._recorder, self._scheduler, self._pool = recorder, scheduler, pool
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
@@ -213,7 +213,8 @@ class StudyCallback(tune.Callback):
         """The actor died and Tune will start another: it shall go on from what is recorded."""
         task: Task = trial.config[TASK]
         fresh = next_task(self._spec, self._recorder.log.trials[task.trial], gang=task.gang)
-        trial.set_config({**trial.config, TASK: replace(fresh, attempt=task.attempt + 1)})
+        config = {**trial.config, TASK: replace(fresh, attempt=task.attempt + 1)}
+        trial.set_config(config)  # type: ignore[no-untyped-call]
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         task: Task = trial.config[TASK]
