@@ -86,6 +86,24 @@ def elapsed(log: Log) -> list[float]:
     return seconds
 
 
+def worked(log: Log) -> float:
+    """Seconds worked on the study so far."""
+    return elapsed(log)[-1] if log.entries else 0.0
+
+
+def work(spec: StudySpec, log: Log) -> tuple[float, str]:
+    """What the trials have cost so far, and its unit: GPU-hours, CPU-hours, or worker-hours.
+
+    It is worker-hours where the spec leaves the number of GPUs to the cluster.
+    """
+    hours = sum(trial.worker_seconds for trial in log.trials.values()) / 3600
+    if spec.train.gpus is None:
+        return hours, "worker-hours"
+    if spec.train.gpus > 0:
+        return hours * spec.train.gpus, "GPU-hours"
+    return hours * spec.train.cpus, "CPU-hours"
+
+
 def minimized(spec: StudySpec, trials: Sequence[Trial]) -> Array:
     """The trials' objectives, less is better; shape (n, m)."""
     rows = [spec.objectives.minimized(trial.metrics) for trial in trials]
