@@ -49,7 +49,8 @@ test-faults: $(STAMP) ## Twenty rounds of kill -9 at random moments, each follow
 bench: bench-overhead ## Every benchmark of BENCHMARKS.md
 
 bench-overhead: $(STAMP) ## Seconds per trial beyond the training itself, against bare Ray Tune
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/overhead.py inline --trials 200 --rounds 3
+	$(BIN)/python benchmarks/overhead.py distributed --trials 20
 
 demo: $(STAMP) ## Search a small CNN for error and latency: two minutes, then a report
 	$(BIN)/paretune run search_spaces/cnn.yaml

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,17 +10,20 @@ from paretune.errors import InputError, ObjectiveError, nearest
 from paretune.log import Trial
 from paretune.objective import Objectives
 from paretune.pareto import non_dominated
+from paretune.records import Status
+
+
+def contends(status: Status, metrics: Mapping[str, float], objectives: Objectives) -> bool:
+    """Whether a trial counts: it ran to completion, has every objective, and keeps every limit.
+
+    A trial that was stopped does not: what it has are the values of a training cut short.
+    """
+    return status == "completed" and not objectives.missing(metrics) and objectives.feasible(metrics)
 
 
 def contenders(trials: Iterable[Trial], objectives: Objectives) -> list[Trial]:
-    """The trials that ended well, with every objective, and keep every limit."""
-    return [
-        trial
-        for trial in trials
-        if trial.status in ("completed", "stopped")
-        and not objectives.missing(trial.metrics)
-        and objectives.feasible(trial.metrics)
-    ]
+    """The trials that count, in the order given."""
+    return [trial for trial in trials if contends(trial.status, trial.metrics, objectives)]
 
 
 def front(trials: Iterable[Trial], objectives: Objectives) -> list[Trial]:
@@ -42,7 +45,7 @@ def best(trials: Iterable[Trial], objectives: Objectives, objective: str | None 
     rivals = contenders(trials, objectives)
     if not rivals:
         raise InputError(
-            f"best: needs a trial that ended well{_within(objectives)}, there is none yet",
+            f"best: needs a completed trial{_within(objectives)}, there is none yet",
             hint="run more trials" + (", or relax the limits" if _within(objectives) else ""),
         )
     return min(rivals, key=lambda trial: (float(objectives.minimized(trial.metrics)[place]), trial.id))

@@ -1,4 +1,4 @@
-"""A study in a process of its own, to be killed: python driver.py STORE --workers 2 --trials 8 ..."""
+"""A study in a process of its own, to be killed: python driver.py STORE --name a --workers 2 ..."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import paretune as pt
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("store")
+    parser.add_argument("--name", required=True)
     parser.add_argument("--address")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--trials", type=int, default=8)
@@ -31,7 +32,7 @@ if __name__ == "__main__":
         retries=100,
         seed=7,
         store=arguments.store,
-        name="faults",
+        name=arguments.name,
         address=arguments.address,
         progress=False,
     )

@@ -147,7 +147,7 @@ def test_a_refused_addition_leaves_nothing_behind() -> None:
 def test_limits_decide_who_may_win() -> None:
     opt = optimizer({"error": "minimize", "size": {"goal": "minimize", "limit": 5.0}})
     opt.add({"x": 0.1, "n": 1}, {"error": 0.1, "size": 9.0})
-    with pytest.raises(InputError, match="needs a trial that ended well within the limits"):
+    with pytest.raises(InputError, match="needs a completed trial within the limits"):
         opt.best("error")
     kept = opt.add({"x": 0.2, "n": 1}, {"error": 0.2, "size": 5.0})
     assert opt.best("error") is kept

@@ -19,6 +19,7 @@ from typing import get_args
 import numpy as np
 from ray.util.metrics import Counter, Gauge, Histogram
 
+from paretune import winners
 from paretune.log import Log, Trial
 from paretune.pareto import fill_reference, hypervolume
 from paretune.records import Entry, Report, Status
@@ -102,7 +103,7 @@ class StudyMetrics:
 
     def _set_outcome(self, trials: list[Trial]) -> None:
         objectives = self._spec.objectives
-        done = [trial for trial in trials if self._counts(trial)]
+        done = winners.contenders(trials, objectives)
         if not done:
             return
         Y_nm = np.array([objectives.minimized(trial.metrics) for trial in done])
@@ -110,10 +111,3 @@ class StudyMetrics:
             self._set(self._best, value, objective=name)
         reference_m = fill_reference(Y_nm, objectives.reference_point())
         self._set(self._hypervolume, hypervolume(Y_nm, reference_m))
-
-    def _counts(self, trial: Trial) -> bool:
-        """Whether the trial may stand on the Pareto front: completed, and within every limit."""
-        objectives = self._spec.objectives
-        return (
-            trial.status == "completed" and not objectives.missing(trial.metrics) and objectives.feasible(trial.metrics)
-        )

@@ -41,8 +41,15 @@ def quantity(channel: Any, field: str, title: str, scale: Scale) -> Any:
         type="quantitative",
         title=title,
         axis=alt.Axis(format="~g", **axis),
-        scale=alt.Scale(type="log" if scale.log else "linear", domain=[scale.low, scale.high], nice=False, zero=False),
+        scale=_scale(scale),
     )
+
+
+def _scale(scale: Scale) -> alt.Scale:
+    domain = [scale.low, scale.high]
+    if scale.log:
+        return alt.Scale(type="log", domain=domain, nice=False)
+    return alt.Scale(type="linear", domain=domain, nice=False, zero=False)
 
 
 def counted(count: int) -> Any:

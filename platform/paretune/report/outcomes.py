@@ -7,17 +7,15 @@ Legend: n trials, m objectives; Y_nm minimised values in order of completion.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from paretune import pareto
-from paretune.errors import ObjectiveError, ParetuneError, nearest
+from paretune import pareto, winners
+from paretune.errors import InputError
 from paretune.log import Log, Trial
-from paretune.objective import Objective
 from paretune.records import Event
 from paretune.study import StudySpec
 
@@ -32,31 +30,24 @@ def completed(spec: StudySpec, log: Log) -> list[Trial]:
 
 def feasible(spec: StudySpec, log: Log) -> list[Trial]:
     """The completed trials that keep every limit, in the order in which they ended."""
-    return [trial for trial in completed(spec, log) if spec.objectives.feasible(trial.metrics)]
+    return winners.contenders(completed(spec, log), spec.objectives)
 
 
 def front(spec: StudySpec, log: Log) -> list[Trial]:
     """The completed, feasible trials that no other one dominates, best first by the first objective."""
-    trials = feasible(spec, log)
-    Y_nm = minimized(spec, trials)
-    chosen = [(tuple(Y_nm[i]), trials[i].id, trials[i]) for i in np.flatnonzero(pareto.non_dominated(Y_nm))]
-    return [trial for _, _, trial in sorted(chosen, key=lambda row: row[:2])]
+    return winners.front(log.trials.values(), spec.objectives)
 
 
 def best(spec: StudySpec, log: Log, objective: str | None = None) -> Trial:
     """The completed, feasible trial with the best value of `objective`; the earlier trial where two are equal.
 
     Raises ObjectiveError when several objectives leave open which one is meant, or none has that name, and
-    ParetuneError when no trial qualifies.
+    InputError when no trial qualifies.
     """
-    chosen = _objective(spec, objective)
-    trials = feasible(spec, log)
-    if not trials:
-        raise ParetuneError(
-            f"study {spec.name}: best needs a completed trial{_that_keeps_limits(spec)}, found {_states(log)}",
-            hint=f"paretune show {spec.name} tells what became of each trial",
-        )
-    return min(trials, key=lambda trial: (chosen.sign * trial.metrics[chosen.name], trial.id))
+    try:
+        return winners.best(log.trials.values(), spec.objectives, objective)
+    except InputError as error:
+        raise error.located(f"study {spec.name}") from None
 
 
 def reference(spec: StudySpec, log: Log) -> Array:
@@ -95,6 +86,24 @@ def elapsed(log: Log) -> list[float]:
     return seconds
 
 
+def worked(log: Log) -> float:
+    """Seconds worked on the study so far."""
+    return elapsed(log)[-1] if log.entries else 0.0
+
+
+def work(spec: StudySpec, log: Log) -> tuple[float, str]:
+    """What the trials have cost so far, and its unit: GPU-hours, CPU-hours, or worker-hours.
+
+    It is worker-hours where the spec leaves the number of GPUs to the cluster.
+    """
+    hours = sum(trial.worker_seconds for trial in log.trials.values()) / 3600
+    if spec.train.gpus is None:
+        return hours, "worker-hours"
+    if spec.train.gpus > 0:
+        return hours * spec.train.gpus, "GPU-hours"
+    return hours * spec.train.cpus, "CPU-hours"
+
+
 def minimized(spec: StudySpec, trials: Sequence[Trial]) -> Array:
     """The trials' objectives, less is better; shape (n, m)."""
     rows = [spec.objectives.minimized(trial.metrics) for trial in trials]
@@ -104,28 +113,3 @@ def minimized(spec: StudySpec, trials: Sequence[Trial]) -> Array:
 def counts(log: Log) -> Counter[str]:
     """How many trials there are of each status."""
     return Counter(trial.status for trial in log.trials.values())
-
-
-def _objective(spec: StudySpec, name: str | None) -> Objective:
-    names = spec.objectives.names
-    if name is None:
-        if len(names) > 1:
-            raise ObjectiveError(
-                f"study {spec.name}: best must be told by which of its objectives, {', '.join(names)}",
-                hint=f'best("{names[0]}"), or front() for the best compromises',
-            )
-        name = names[0]
-    if name not in names:
-        raise ObjectiveError(f"study {spec.name}: no objective is called {name!r}", hint=nearest(name, names))
-    return next(objective for objective in spec.objectives if objective.name == name)
-
-
-def _that_keeps_limits(spec: StudySpec) -> str:
-    limited = [o for o in spec.objectives if o.limit is not None and math.isfinite(o.limit)]
-    kept = [f"{o.name} {'<=' if o.sign > 0 else '>='} {o.limit:g}" for o in limited]
-    return f" with {' and '.join(kept)}" if kept else ""
-
-
-def _states(log: Log) -> str:
-    found = counts(log)
-    return ", ".join(f"{number} {status}" for status, number in found.items()) or "no trial"

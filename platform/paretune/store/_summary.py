@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Literal
+
+import numpy as np
 
 from paretune.errors import ParetuneError
 from paretune.objective import Objectives
@@ -17,6 +18,7 @@ from paretune.store._location import Folder, studies_in
 from paretune.store._reader import Header, exists, read_header, scan
 from paretune.store._tables import parsed
 from paretune.study import StudySpec
+from paretune.winners import contends
 
 State = Literal["created", "running", "done", "interrupted", "crashed", "unreadable"]
 _STATUS: dict[str, Status] = {
@@ -35,9 +37,9 @@ _COLUMNS = ["position", "kind", "trial", "reason", "metrics", "details"]
 class Summary:
     """A study at a glance.
 
-    `trials` counts trials by status, `budget` is how many are wanted, `best` has the best finite value of each
-    objective among the completed and stopped trials. `reason` says why the study ended, or why it is unreadable (then
-    the fields below it hold nothing).
+    `trials` counts trials by status, `budget` is how many are wanted, `best` has the best value of each objective among
+    the completed trials that keep every limit. `reason` says why the study ended, or why it is unreadable (then the
+    fields below it hold nothing).
     """
 
     name: str
@@ -74,7 +76,7 @@ def _from_rows(header: Header, rows: list[dict[str, Any]]) -> Summary:
         if row["trial"] is None or row["kind"] not in _STATUS:
             continue
         statuses[row["trial"]] = _STATUS[row["kind"]]
-        if row["kind"] in ("completed", "stopped"):
+        if row["kind"] == "completed":
             finished.append(dict(row["metrics"]))
     changes = [parsed(row["details"]) for row in rows if row["kind"] == "amended"]
     spec = reduce(StudySpec.with_changes, changes, header.spec)
@@ -102,10 +104,8 @@ def _state(folder: Folder, last: str | None, *, empty: bool) -> State:
     return "created" if empty else "crashed"
 
 
-def _best(objectives: Objectives, finished: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for objective in objectives:
-        values = [m[objective.name] for m in finished if math.isfinite(m.get(objective.name, math.nan))]
-        if values:
-            best[objective.name] = min(values) if objective.goal == "minimize" else max(values)
-    return best
+def _best(objectives: Objectives, completed: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    kept = [metrics for metrics in completed if contends("completed", metrics, objectives)]
+    if not kept:
+        return {}
+    return objectives.natural(np.min([objectives.minimized(metrics) for metrics in kept], axis=0))

@@ -1,0 +1,92 @@
+"""The report's tables of trials; what they are sorted by stands in each cell's `data-v`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paretune.log import Log, Trial
+from paretune.parameters import Value
+from paretune.report import frames, outcomes, text
+from paretune.report.html import Html, element
+from paretune.study import StudySpec
+
+_TROUBLE = ("failed", "diverged")
+
+
+def configurations(spec: StudySpec, trials: Sequence[Trial]) -> Html:
+    """A few trials with their objectives and parameters."""
+    names = [*spec.objectives.names, *spec.space]
+    heads = [element("th", name, scope="col") for name in ("trial", *names)]
+    return _scrolled(element("table", _head(heads), element("tbody", *(_short_row(spec, trial) for trial in trials))))
+
+
+def trial_table(spec: StudySpec, log: Log) -> Html:
+    """All trials with all there is to know; the page's script sorts and filters it."""
+    metrics = list(frames.columns(spec, log).metrics)
+    trials = [trial for _, trial in sorted(log.trials.items())]
+    with_reason = any(trial.reason for trial in trials)
+    labels = ["trial", "status", *metrics, *spec.space, _resource(spec), "seconds"] + ["reason"] * with_reason
+    heads = [element("th", element("button", label, type="button"), scope="col", aria_sort="none") for label in labels]
+    chosen = {trial.id for trial in outcomes.front(spec, log)}
+    rows = [_row(spec, trial, metrics, front=trial.id in chosen, with_reason=with_reason) for trial in trials]
+    return Html(_filters(trials, chosen) + _scrolled(element("table", _head(heads), element("tbody", *rows), id="all")))
+
+
+def _short_row(spec: StudySpec, trial: Trial) -> Html:
+    metrics = [_number(trial.metrics[name]) for name in spec.objectives.names]
+    parameters = [_parameter(trial, name) for name in spec.space]
+    return element("tr", element("th", str(trial.id), scope="row"), *metrics, *parameters, data_trial=trial.id)
+
+
+def _row(spec: StudySpec, trial: Trial, metrics: Sequence[str], *, front: bool, with_reason: bool) -> Html:
+    kind = "front" if front else "trouble" if trial.status in _TROUBLE else "plain"
+    mark = element("span", class_="mark front", title="on the front") if front else None
+    cells = [
+        element("th", str(trial.id), mark, scope="row", data_v=trial.id),
+        element("td", element("span", trial.status, class_=f"status {trial.status}"), data_v=trial.status),
+        *(_number(trial.metrics.get(name)) for name in metrics),
+        *(_parameter(trial, name) for name in spec.space),
+        _number(trial.resource if trial.reports else None),
+        _number(None if trial.started_s is None else trial.seconds, shown=f"{trial.seconds:.1f}"),
+    ]
+    if with_reason:
+        cells.append(element("td", trial.reason, class_="reason", data_v=trial.reason))
+    return element("tr", *cells, id=f"trial-{trial.id}", class_=kind, data_trial=trial.id)
+
+
+def _number(value: float | None, *, shown: str | None = None) -> Html:
+    if value is None:
+        return element("td", class_="number")
+    return element("td", shown or text.number(value), class_="number", data_v=repr(float(value)))
+
+
+def _parameter(trial: Trial, name: str) -> Html:
+    if name not in trial.config:
+        return element("td")
+    value: Value = trial.config[name]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(value)
+    return element("td", text.value(value), data_v=text.value(value))
+
+
+def _filters(trials: Sequence[Trial], chosen: set[int]) -> Html:
+    trouble = sum(trial.status in _TROUBLE for trial in trials)
+    kinds = [("", "all", len(trials)), ("front", "on the front", len(chosen)), ("trouble", "failed", trouble)]
+    buttons = [
+        element("button", f"{label} {count}", type="button", data_show=kind, aria_pressed="false" if kind else "true")
+        for kind, label, count in kinds
+        if count
+    ]
+    return element("div", *buttons, class_="filters", role="group", aria_label="Which trials") if buttons else Html()
+
+
+def _resource(spec: StudySpec) -> str:
+    return "resource" if spec.train.epochs is None else "epochs"
+
+
+def _head(cells: Sequence[Html]) -> Html:
+    return element("thead", element("tr", *cells))
+
+
+def _scrolled(table: Html) -> Html:
+    return element("div", table, class_="scroll", tabindex=0)

@@ -1,0 +1,126 @@
+"""kill -9 at random moments: the driver, a trial actor, a worker of a gang; each time the study is resumed.
+
+PARETUNE_FAULT_ROUNDS kills (2 unless set; `make test-faults` does 20), PARETUNE_FAULT_SEED chooses the moments.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import Head, head
+
+from paretune import store
+from paretune.log import Log
+
+ROUNDS = int(os.environ.get("PARETUNE_FAULT_ROUNDS", "2"))
+SEED = int(os.environ.get("PARETUNE_FAULT_SEED", "0"))
+TARGETS = {"driver": (), "trial actor": ("ResourceTrainable", "TrialActor"), "gang worker": ("RayTrainWorker",)}
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(3000)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Head]:
+    folder = Path(tempfile.mkdtemp(prefix="pt", dir="/tmp"))
+    with head(folder, cpus=4) as running:
+        yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Study:
+    """A study whose driver is killed and started again until it is done."""
+
+    def __init__(self, location: Path, name: str, cluster: Head, *, workers: int) -> None:
+        self.location, self.name, self.cluster, self.workers = str(location), name, cluster, workers
+        self.driver: subprocess.Popen[bytes] | None = None
+        self.seen: dict[int, dict[str, float]] = {}
+
+    def start(self) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("driver.py")), self.location, "--name", self.name]
+        options = ["--workers", str(self.workers), "--trials", "6", "--sleep-s", "0.3"]
+        environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+        self.driver = subprocess.Popen([*command, *options, "--address", self.cluster.address], env=environment)
+
+    def running(self) -> bool:
+        return self.driver is not None and self.driver.poll() is None
+
+    def log(self) -> Log:
+        return store.read(self.location, self.name).log if store.exists(self.location, self.name) else Log()
+
+    def kill(self, target: str, rng: random.Random) -> bool:
+        """Kill one process of that kind; False when there was none."""
+        if target == "driver":
+            assert self.driver is not None
+            self.driver.kill()
+            self.driver.wait()
+            return True
+        victims = self.cluster.workers(*TARGETS[target])
+        if victims:
+            rng.choice(victims).kill()
+        return bool(victims)
+
+    def check(self) -> None:
+        """What was completed stays completed, with the same metrics."""
+        completed = {t.id: dict(t.metrics) for t in self.log().ended if t.status == "completed"}
+        for trial, metrics in self.seen.items():
+            assert completed.get(trial) == metrics, f"trial {trial} was completed and is no more what it was"
+        self.seen = completed
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_lost_and_the_trajectory_is_the_undisturbed_one(tmp_path: Path, cluster: Head, workers: int) -> None:
+    rng = random.Random(SEED * 2 + workers)
+    undisturbed = Study(tmp_path, "undisturbed", cluster, workers=workers)
+    undisturbed.start()
+    assert undisturbed.driver is not None
+    assert undisturbed.driver.wait() == 0
+    expected = [dict(trial.config) for trial in undisturbed.log().trials.values()]
+    assert len(expected) == 6
+    targets = [target for target in TARGETS if workers > 1 or target != "gang worker"]
+    rounds, studies = 0, 0
+    while rounds < (ROUNDS + 1) // 2:
+        study = Study(tmp_path, f"disturbed-{studies}", cluster, workers=workers)
+        studies += 1
+        study.start()
+        while rounds < (ROUNDS + 1) // 2:
+            _wait_until_busy(study)
+            time.sleep(rng.uniform(0.0, 3.0))
+            if not study.running():
+                break
+            target = rng.choice(targets)
+            if study.kill(target, rng):
+                rounds += 1
+                print(f"round {rounds}: killed a {target} of {study.name}, {len(study.seen)} trials were completed")
+            study.check()
+            if not study.running():
+                study.start()
+        while study.driver is None or study.driver.wait() != 0:
+            study.start()
+        _check_final(study, expected)
+
+
+def _wait_until_busy(study: Study) -> None:
+    """Until a report arrived that was not there before, or the study is over."""
+    before = study.log().position
+    while study.running() and study.log().position <= before:
+        time.sleep(0.1)
+
+
+def _check_final(study: Study, expected: list[dict[str, object]]) -> None:
+    study.check()
+    trials = study.log().trials
+    assert [dict(trial.config) for trial in trials.values()] == expected
+    assert [trial.status for trial in trials.values()] == ["completed"] * len(expected)
+    for trial in trials.values():
+        assert trial.metrics["epoch"] == 4
+        assert trial.metrics["counted"] == 4, "epochs were counted twice or not at all in the checkpoint"
+        assert [report.step for report in trial.reports] == list(range(1, len(trial.reports) + 1))
