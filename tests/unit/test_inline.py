@@ -1,0 +1,160 @@
+"""A one-worker trial in this process: step by step, stopped, failing."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pytest
+import ray.train
+import torch
+from ray.train import Checkpoint
+
+from paretune.engine import loop
+from paretune.engine.inline import InlineRun
+from paretune.engine.messages import Ended, Reported, Setup, Task
+from paretune.objective import Objectives
+
+
+def setup(folder: Path) -> Setup:
+    return Setup(
+        study="s", code=b"", path=(), objectives=Objectives.from_dict({"e": "minimize"}), constants={"epochs": 3},
+        folder=str(folder), workers=1, cpus=1, gpus=0, retries=0, fresh=False,
+    )  # fmt: skip
+
+
+def start(train: Any, folder: Path, **task: Any) -> InlineRun:
+    return InlineRun(setup(folder), train, Task(**{"trial": 4, "attempt": 0, "config": {"x": 1.0}, "seed": 5, **task}))
+
+
+def counting(config: dict[str, Any]) -> None:
+    for epoch in range(1, config["epochs"] + 1):
+        ray.train.report({"e": config["x"] / epoch, "epoch": epoch})
+
+
+def test_every_report_waits_for_its_decision(tmp_path: Path) -> None:
+    went_on: list[int] = []
+
+    def train(config: dict[str, Any]) -> None:
+        for epoch in (1, 2):
+            ray.train.report({"e": 1.0})
+            went_on.append(epoch)
+
+    run = start(train, tmp_path)
+    assert isinstance(run.advance(), Reported)
+    assert went_on == []
+    assert isinstance(run.advance(), Reported)
+    assert went_on == [1]
+    assert run.advance() == Ended(trial=4, attempt=0, status="completed")
+    assert went_on == [1, 2]
+
+
+def test_reports_carry_step_resource_and_metrics(tmp_path: Path) -> None:
+    run = start(counting, tmp_path, step=10, attempt=2)
+    messages = [run.advance() for _ in range(4)]
+    reports = [m for m in messages if isinstance(m, Reported)]
+    assert [(r.step, r.resource, r.metrics["e"], r.attempt) for r in reports] == [
+        (11, 1.0, 1.0, 2),
+        (12, 2.0, 0.5, 2),
+        (13, 3.0, 1 / 3, 2),
+    ]
+    assert all(r.worker_seconds >= 0 for r in reports)
+
+
+def test_a_stopped_loop_leaves_through_its_own_exception_handlers(tmp_path: Path) -> None:
+    path: list[str] = []
+
+    def train(config: dict[str, Any]) -> None:
+        try:
+            ray.train.report({"e": 1.0})
+        except Exception:
+            path.append("swallowed")
+        finally:
+            path.append("cleaned up")
+        path.append("went on")
+
+    run = start(train, tmp_path)
+    run.advance()
+    run.stop()
+    assert path == ["cleaned up"]
+
+
+def test_a_failure_says_where_in_the_users_code(tmp_path: Path) -> None:
+    def train(config: dict[str, Any]) -> None:
+        ray.train.report({"e": 1.0})
+        raise KeyError("momentum")
+
+    run = start(train, tmp_path)
+    run.advance()
+    ended = run.advance()
+    assert isinstance(ended, Ended)
+    assert (ended.status, ended.reason) == ("failed", "KeyError: 'momentum'")
+    assert ended.traceback is not None
+    assert ended.traceback.splitlines()[1].strip().startswith(f'File "{__file__}"')
+
+
+def test_sys_exit_is_a_failure_too(tmp_path: Path) -> None:
+    def train(config: dict[str, Any]) -> None:
+        raise SystemExit(3)
+
+    ended = start(train, tmp_path).advance()
+    assert isinstance(ended, Ended)
+    assert ended.reason == "the training function called sys.exit(3)"
+
+
+def test_checkpoints_are_copied_and_handed_back(tmp_path: Path) -> None:
+    def train(config: dict[str, Any]) -> None:
+        last = ray.train.get_checkpoint()
+        number = 0
+        if last is not None:
+            with last.as_directory() as folder:
+                number = int(Path(folder, "number").read_text())
+        source = tmp_path / "source"
+        source.mkdir(exist_ok=True)
+        (source / "number").write_text(str(number + 1))
+        ray.train.report({"e": 1.0, "number": number}, checkpoint=Checkpoint(str(source)))
+
+    first = start(train, tmp_path / "study").advance()
+    assert isinstance(first, Reported)
+    assert first.checkpoint == "00004/0-1"
+    second = start(train, tmp_path / "study", attempt=1, step=1, checkpoint=first.checkpoint).advance()
+    assert isinstance(second, Reported)
+    assert (second.metrics["number"], second.checkpoint) == (1.0, "00004/1-2")
+
+
+def test_the_process_is_seeded_before_and_restored_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "before")
+    drawn: list[tuple[float, float, float]] = []
+
+    def train(config: dict[str, Any]) -> None:
+        drawn.append((random.random(), float(np.random.rand()), torch.rand(1).item()))  # noqa: NPY002
+        os.environ["KEPT"], os.environ["NEW"] = "changed", "1"
+        os.chdir(tmp_path)
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+
+    before = Path.cwd()
+    for seed in (5, 5, 6):
+        loop.run(train, {}, seed=seed)
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert (os.environ["KEPT"], "NEW" in os.environ, Path.cwd()) == ("before", False, before)
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+
+
+def test_trial_seeds_differ_between_trials_and_studies() -> None:
+    seeds = {loop.trial_seed(study, trial) for study in range(20) for trial in range(50)}
+    assert len(seeds) == 1000
+    assert loop.trial_seed(3, 4) == loop.trial_seed(3, 4)
+
+
+def test_a_function_that_cannot_be_loaded_fails_with_the_reason() -> None:
+    code = cloudpickle.dumps(counting).replace(b"test_inline", b"tost_inline")
+    reason, trace = loop.run(loop.load(code, ()), {}, seed=0)
+    assert reason is not None
+    assert "cannot be loaded on this worker: ModuleNotFoundError" in reason
+    assert trace is not None
