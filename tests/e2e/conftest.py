@@ -21,7 +21,7 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_ray(short_folder: Path) -> Iterator[None]:
     ray.init(address="local", num_cpus=4, _temp_dir=str(short_folder), log_to_driver=False, logging_level="ERROR")
     yield

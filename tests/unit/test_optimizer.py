@@ -100,10 +100,10 @@ def test_a_missing_objective_is_named_with_what_was_given() -> None:
 @pytest.mark.parametrize("bad", ["0.1", None, [1.0], 1j])
 def test_what_is_no_number_at_all_is_refused(bad: object) -> None:
     opt = optimizer()
-    with pytest.raises(ReportError, match="trial 1: error: must be a number, got"):
+    with pytest.raises(ReportError, match="trial 0: error: must be a number, got"):
         opt.tell(opt.ask(), {"error": bad})
     with pytest.raises(ReportError, match="metrics must map names to numbers, got 1"):
-        opt.tell(1, 1)  # type: ignore[arg-type]
+        opt.tell(0, 1)  # type: ignore[arg-type]
     assert len(opt.pending) == 1
 
 
@@ -111,13 +111,13 @@ def test_telling_twice_or_of_the_unknown_is_refused() -> None:
     opt, other = optimizer(), optimizer(seed=8)
     s, _ = opt.ask(), other.ask()
     opt.tell(s, {"error": 1.0})
-    with pytest.raises(ReportError, match="trial 1: has ended already, as completed"):
+    with pytest.raises(ReportError, match="trial 0: has ended already, as completed"):
         opt.tell(s, {"error": 1.0})
     with pytest.raises(ReportError, match="trial 7: was never suggested"):
         opt.tell(7, {"error": 1.0})
-    with pytest.raises(ReportError, match="trial 2: status must be one of"):
+    with pytest.raises(ReportError, match="trial 1: status must be one of"):
         opt.tell(opt.ask(), {"error": 1.0}, status="done")  # type: ignore[arg-type]
-    with pytest.raises(ReportError, match="trial 1: was suggested by another optimizer"):
+    with pytest.raises(ReportError, match="trial 0: was suggested by another optimizer"):
         other.tell(s, {"error": 1.0})
 
 
@@ -130,7 +130,7 @@ def test_results_from_elsewhere_are_learnt_from() -> None:
     opt.add({"x": 0.5, "n": 3}, status="failed")
     assert [o.status for o in opt.history] == ["completed", "failed"]
     assert opt.best() is trial
-    assert opt.ask().id == 3
+    assert opt.ask().id == 2
 
 
 def test_a_refused_addition_leaves_nothing_behind() -> None:

@@ -42,7 +42,9 @@ def config_through_arrow(space: Space, config: Config) -> Config:
     return read.suggestion.config
 
 
-scalars = st.one_of(st.text(max_size=3), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.booleans())
+scalars = st.one_of(
+    st.text(max_size=3), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), st.booleans()
+)
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
 
 

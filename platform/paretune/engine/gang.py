@@ -15,6 +15,7 @@ its new member ids; its trial goes on as a new attempt from the last checkpoint 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import threading
 import time
 import traceback
@@ -289,18 +290,17 @@ class Gang:
     def _fit(self, name: str, namespace: str) -> None:
         """In a thread: the Ray Train run, again and again when every trial gets fresh workers."""
         try:
-            while True:
-                _trainer(self._setup, name, namespace).fit()
-                if self._closing or not self._setup.fresh:
-                    return
+            with tempfile.TemporaryDirectory(prefix="paretune-", ignore_cleanup_errors=True) as scratch:
+                while True:
+                    _trainer(self._setup, name, namespace, scratch=scratch).fit()
+                    if self._closing or not self._setup.fresh:
+                        return
         except Exception:
             if not self._closing:
                 self._broken = traceback.format_exc()
 
 
-def _trainer(setup: Setup, name: str, namespace: str) -> Any:
-    import tempfile
-
+def _trainer(setup: Setup, name: str, namespace: str, *, scratch: str) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
@@ -314,7 +314,7 @@ def _trainer(setup: Setup, name: str, namespace: str) -> Any:
         ),
         run_config=RunConfig(
             name=name,
-            storage_path=tempfile.gettempdir() + "/paretune-train",  # Ray Train wants one; nothing is kept there
+            storage_path=scratch,  # Ray Train wants one; nothing is kept there
             failure_config=FailureConfig(max_failures=-1),  # the gang counts the losses of each trial itself
         ),
     )

@@ -33,18 +33,19 @@ class TrialActor(tune.Trainable):
         """Called by Tune once per actor process."""
         self._setup = setup
         self._train: Any = None
+        self._task: Task = config[TASK]
         self._run: _Run | None = None
-        self._start(config[TASK])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called by Tune when the actor is to go on with another trial."""
         self._stop()
-        self._start(new_config[TASK])
+        self._task = new_config[TASK]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Let the loop go on to its next report or its end."""
-        assert self._run is not None
+        """Let the loop go on to its next report or its end; the first step starts it."""
+        if self._run is None:
+            self._run = self._start(self._task)
         message = self._run.advance()
         done = isinstance(message, Ended)
         if done:
@@ -55,15 +56,14 @@ class TrialActor(tune.Trainable):
         """Called by Tune before the actor goes."""
         self._stop()
 
-    def _start(self, task: Task) -> None:
+    def _start(self, task: Task) -> _Run:
         if task.gang is not None:
-            self._run = _GangRun(task)
-            return
+            return _GangRun(task)
         from paretune.engine import loop
         from paretune.engine.inline import InlineRun
 
         self._train = self._train or loop.load(self._setup.code, self._setup.path)
-        self._run = InlineRun(self._setup, self._train, task)
+        return InlineRun(self._setup, self._train, task)
 
     def _stop(self) -> None:
         run, self._run = self._run, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import TracebackType
 
 import pyarrow as pa
@@ -18,6 +19,13 @@ from paretune.store._tables import REPORTS, event_row, events_schema, report_row
 
 GATHER_S = 0.4
 """How long a batch gathers: with the commit itself, an entry is stored within half a second."""
+
+PAUSE_S = 0.1
+"""The least time between hurried commits, so that a stream of very short trials does not cost one commit each."""
+
+
+_SIGNAL_S = 0.2
+"""How often a waiting flush looks up: a signal that reached another thread is handled only then."""
 
 
 class Writer:
@@ -46,6 +54,8 @@ class Writer:
         self._buffer: list[tuple[bool, pa.Table]] = []
         self._changed = threading.Condition()  # guards the fields above and below
         self._stored = self._wanted = self.position  # what is committed, and what a flush waits for
+        self._flushing = 0  # how many wait for a commit
+        self._last_s = -PAUSE_S  # when the last commit ended
         self._closed = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="paretune-store", daemon=True)
@@ -70,8 +80,13 @@ class Writer:
         with self._changed:
             self._check()
             self._wanted = wanted = self.position
+            self._flushing += 1
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._stored >= wanted or self._failure)
+            try:
+                while self._stored < wanted and self._failure is None:
+                    self._changed.wait(_SIGNAL_S)
+            finally:
+                self._flushing -= 1
             self._check()
 
     def hurry(self) -> None:
@@ -141,6 +156,7 @@ class Writer:
                 self._commit(batch)
                 with self._changed:
                     self._stored += len(batch)
+                    self._last_s = time.monotonic()
                     self._changed.notify_all()
         except BaseException as error:  # raised again by the owner's next call
             with self._changed:
@@ -152,6 +168,9 @@ class Writer:
         with self._changed:
             self._changed.wait_for(lambda: self._buffer or self._closed)
             self._changed.wait_for(lambda: self._wanted > self._stored or self._closed, timeout=GATHER_S)
+            pause_s = self._last_s + PAUSE_S - time.monotonic()
+            if pause_s > 0:
+                self._changed.wait_for(lambda: self._flushing or self._closed, timeout=pause_s)
             batch, self._buffer = self._buffer, []
             return batch
 
