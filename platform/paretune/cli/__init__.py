@@ -6,7 +6,6 @@
     _results    list, show, best, report, export
     _setup      trainables, validate, doctor;  _checks holds what doctor looks at
     _cluster    submit, jobs, logs, stop
-    _progress   what is shown while a study runs
     _console    printing, errors
 
 No module here imports torch or ray; what a command needs beyond the parser it imports when it is called.

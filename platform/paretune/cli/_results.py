@@ -130,7 +130,8 @@ def export(
 
 
 def _show_study(study: Study) -> None:
-    from paretune.cli import _console, _progress
+    from paretune import progress
+    from paretune.cli import _console
     from paretune.report import outcomes, text
 
     console = _console.out()
@@ -139,7 +140,7 @@ def _show_study(study: Study) -> None:
     console.print(f"{study.spec.trainable}  {counts}", markup=False, soft_wrap=True)
     place = f"{study.store}/{study.name}, made on {study.provenance.host}"
     console.print(place, style="dim", markup=False, soft_wrap=True)
-    console.print(_progress.front_table(study.spec, study.log))
+    console.print(progress.front_table(study.spec, study.log))
     failures = [trial for trial in study.log.ended if trial.status in ("failed", "diverged")]
     if failures:
         table = _console.table("trial", "status", "reason", "configuration")

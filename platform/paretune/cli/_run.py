@@ -44,13 +44,12 @@ def run(
     }
     study_spec, folder = _specs.read(spec, _specs.changes(options, set_ or ()))
 
-    from paretune import flow, loading
-    from paretune.cli import _console, _progress
+    from paretune import flow, progress
+    from paretune.cli import _console
 
-    train = loading.resolve(study_spec.trainable, base=folder)
     try:
-        listener = _progress.choose(_console.out())
-        study = flow.run(study_spec, train=train, address=address, listeners=[listener])
+        listener = progress.choose(_console.out())
+        study = flow.run(study_spec, base=folder, address=address, listeners=[listener])
     except KeyboardInterrupt:
         _say_how_to_resume(study_spec.name, study_spec.store)
         raise
@@ -66,12 +65,12 @@ def resume(
     address: Address = None,
 ) -> None:
     """Go on with a study, with a new budget if one is given."""
-    from paretune import flow
-    from paretune.cli import _console, _progress
+    from paretune import flow, progress
+    from paretune.cli import _console
 
     study = flow.load(name, store=store)
     try:
-        listener = _progress.choose(_console.out())
+        listener = progress.choose(_console.out())
         study = study.resume(trials=trials, hours=hours, concurrency=concurrency, address=address, listeners=[listener])
     except KeyboardInterrupt:
         _say_how_to_resume(name, store)
@@ -86,10 +85,11 @@ def report_path(study: Study) -> Path:
 
 
 def _show_outcome(study: Study) -> None:
-    from paretune.cli import _console, _progress
+    from paretune import progress
+    from paretune.cli import _console
 
     console = _console.out()
-    console.print(_progress.front_table(study.spec, study.log))
+    console.print(progress.front_table(study.spec, study.log))
     console.print(f"report: {study.report(report_path(study))}", soft_wrap=True, markup=False)
 
 
