@@ -52,7 +52,10 @@ def head(folder: Path, *, cpus: int = 2) -> Iterator[Head]:
         f"--num-cpus={cpus}", f"--temp-dir={folder}",
     ]  # fmt: skip
     with (folder / "head.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}  # tokens are test_submit.py's business
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment
+        )
     try:
         _wait_for(port, process)
         _wait_for(dashboard, process)

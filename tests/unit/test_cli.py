@@ -244,7 +244,7 @@ def test_run_hands_over_the_spec_its_folder_and_the_options(run: Run, spec_file:
     assert (spec.train.workers, spec.train.epochs, spec.train.config) == (2, 3, {"dataset": "digits"})
     assert (spec.store, spec.name, spec.space["lr"].high) == ("elsewhere", "other", 0.1)  # type: ignore[union-attr]
     assert fake.given["address"] == "auto"
-    assert fake.given["base"] == spec_file.parent
+    assert fake.given["base"].resolve() == spec_file.parent
     assert len(fake.given["listeners"]) == 1
     assert (spec_file.parent / "elsewhere" / "other" / "report.html").is_file()
     assert f"report: {Path('elsewhere') / 'other' / 'report.html'}" in out

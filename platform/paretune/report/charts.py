@@ -73,7 +73,7 @@ def hypervolume(spec: StudySpec, log: Log) -> list[Panel]:
     ]
     if not rows:
         return []
-    y = alt.Y(field="y", type="quantitative", title="hypervolume", axis=alt.Axis(format="~g", tickCount=5))
+    y = alt.Y(field="y", type="quantitative", title="hypervolume", axis=alt.Axis(labelExpr=marks.PLAIN, tickCount=5))
     base = marks.chart(rows).encode(x=marks.counted(len(rows)), y=y)
     area = base.mark_area(style="gained", interpolate="step-after")
     line = base.mark_line(style="best", interpolate="step-after")
@@ -171,7 +171,7 @@ def _curves(table: pd.DataFrame, metric: str, title: str, chosen: set[int]) -> C
         field="x",
         type="quantitative",
         title=title,
-        axis=alt.Axis(format="~g", tickCount=5, tickMinStep=1, grid=False),
+        axis=alt.Axis(labelExpr=marks.PLAIN, tickCount=5, tickMinStep=1, grid=False),
         scale=alt.Scale(nice=False, zero=False),
     )
     y = marks.quantity(alt.Y, "y", metric, around([row["y"] for row in rows]))

@@ -21,6 +21,9 @@ Chart: TypeAlias = alt.Chart | alt.LayerChart
 Row: TypeAlias = dict[str, Any]
 Group = Literal["front", "other", "infeasible"]
 
+PLAIN = "format(datum.value, '~g')"
+"""An axis label as the number it is; an axis's own `format` rounds to the ticks' precision and turns 10 into 1e+1."""
+
 
 def chart(rows: Sequence[Row]) -> alt.Chart:
     """A chart of rows, which it holds itself."""
@@ -40,7 +43,7 @@ def quantity(channel: Any, field: str, title: str, scale: Scale) -> Any:
         field=field,
         type="quantitative",
         title=title,
-        axis=alt.Axis(format="~g", **axis),
+        axis=alt.Axis(labelExpr=PLAIN, **axis),
         scale=_scale(scale),
     )
 

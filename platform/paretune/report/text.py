@@ -10,12 +10,12 @@ ABSENT = "\N{EN DASH}"
 
 
 def number(value: float | None) -> str:
-    """Four significant digits: `0.01234`, `12.3`, `1.2e-05`; a dash for what is not there."""
+    """Four significant digits: `0.01234`, `12.3`, `16370`, `1.2e-05`; a dash for what is not there."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ABSENT
     if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e6):
         return f"{int(value)}"
-    return f"{value:.4g}"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def value(given: Value) -> str:
