@@ -256,7 +256,8 @@ def _execute(
     with store.Writer(spec.store, spec.name) as writer:
         recorder = Recorder(writer.stored.log, writer, listeners)
         here = provenance.collect()
-        recorder.event("opened", details={"host": here.host, "commit": here.git_commit, "versions": here.versions})
+        found = {"host": here.host, "commit": here.git_commit, "versions": here.versions, "gpus_per_worker": gpus}
+        recorder.event("opened", details=found)
         changes = _changes(writer.stored.spec, spec)
         if changes:
             recorder.event("amended", details=changes)

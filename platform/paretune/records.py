@@ -20,7 +20,7 @@ Ending = Literal["completed", "stopped", "failed", "diverged"]
 ENDINGS: tuple[Ending, ...] = get_args(Ending)
 
 EventKind = Literal[
-    "opened",  # a writer took the study over; details: versions, host
+    "opened",  # a writer took the study over; details: versions, host, commit, gpus_per_worker
     "amended",  # details: the settings that changed, {"search": {"trials": 60}}
     "suggested",  # suggestion
     "started",  # a trial began its attempt-th run; details: {"checkpoint": path or None}

@@ -94,14 +94,22 @@ def worked(log: Log) -> float:
 def work(spec: StudySpec, log: Log) -> tuple[float, str]:
     """What the trials have cost so far, and its unit: GPU-hours, CPU-hours, or worker-hours.
 
-    It is worker-hours where the spec leaves the number of GPUs to the cluster.
+    Where the spec leaves the number of GPUs to the cluster it is the one the study was last opened with; worker-hours
+    where nobody said.
     """
     hours = sum(trial.worker_seconds for trial in log.trials.values()) / 3600
-    if spec.train.gpus is None:
+    gpus = spec.train.gpus if spec.train.gpus is not None else _gpus_found(log)
+    if gpus is None:
         return hours, "worker-hours"
-    if spec.train.gpus > 0:
-        return hours * spec.train.gpus, "GPU-hours"
+    if gpus > 0:
+        return hours * gpus, "GPU-hours"
     return hours * spec.train.cpus, "CPU-hours"
+
+
+def _gpus_found(log: Log) -> float | None:
+    opened = [entry for entry in log.entries if isinstance(entry, Event) and entry.kind == "opened"]
+    gpus = opened[-1].details.get("gpus_per_worker") if opened else None
+    return None if gpus is None else float(gpus)
 
 
 def minimized(spec: StudySpec, trials: Sequence[Trial]) -> Array:
