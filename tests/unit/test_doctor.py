@@ -70,12 +70,11 @@ def test_shared_memory_smaller_than_ray_wants(tmp_path: Path) -> None:
     assert _checks.shared_memory(str(tmp_path / "nowhere")).state == "warning"
 
 
-def test_niceness_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.0, 0.0))
+def test_niceness(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_worker_niceness", raising=False)
-    assert _checks.niceness().hint == "export RAY_worker_niceness=0"
-    monkeypatch.setenv("RAY_worker_niceness", "0")
     assert _checks.niceness().state == "ok"
+    monkeypatch.setenv("RAY_worker_niceness", "15")
+    assert _checks.niceness().hint == "export RAY_worker_niceness=0"
 
 
 @pytest.mark.parametrize(("value", "state"), [("1", "ok"), ("100000", "warning"), ("many", "warning")])

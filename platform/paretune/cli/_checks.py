@@ -116,13 +116,12 @@ def shared_memory(path: str = "/dev/shm", *, memory: int | None = None) -> Findi
 
 
 def niceness() -> Finding:
-    """Ray starts workers at niceness 15: beside any other busy process they starve."""
-    given, load = os.environ.get(_NICENESS), os.getloadavg()[0]
-    cores = len(os.sched_getaffinity(0))
-    if given is None and load > cores / 2:
-        found = f"Ray's workers will run at niceness 15, and the machine is busy (load {load:.1f} on {cores} cores)"
+    """Beside any other busy process, workers that are nicer than it starve; a local Ray is started with 0."""
+    given = os.environ.get(_NICENESS, "0")
+    if given != "0":
+        found = f"{_NICENESS} is {given}: Ray's workers give way to every other process"
         return Finding("niceness", "warning", found, f"export {_NICENESS}=0")
-    return Finding("niceness", "ok", f"Ray's workers will run at niceness {given or 15}, load {load:.1f}")
+    return Finding("niceness", "ok", "0 for the workers of a Ray that is started here")
 
 
 def threads() -> Finding:
