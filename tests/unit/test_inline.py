@@ -17,6 +17,7 @@ from ray.train import Checkpoint
 from paretune.engine import loop
 from paretune.engine.inline import InlineRun
 from paretune.engine.messages import Ended, Reported, Setup, Task
+from paretune.engine.tune_adapters import trial_seed
 from paretune.objective import Objectives
 
 
@@ -147,9 +148,9 @@ def test_the_process_is_seeded_before_and_restored_after(tmp_path: Path, monkeyp
 
 
 def test_trial_seeds_differ_between_trials_and_studies() -> None:
-    seeds = {loop.trial_seed(study, trial) for study in range(20) for trial in range(50)}
+    seeds = {trial_seed(study, trial) for study in range(20) for trial in range(50)}
     assert len(seeds) == 1000
-    assert loop.trial_seed(3, 4) == loop.trial_seed(3, 4)
+    assert trial_seed(3, 4) == trial_seed(3, 4)
 
 
 def test_a_function_that_cannot_be_loaded_fails_with_the_reason() -> None:

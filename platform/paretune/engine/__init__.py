@@ -9,6 +9,7 @@ tune_adapters.py  Tune's searcher, scheduler, callback and stopper
 trial_actor.py    the actor behind a Tune trial
 inline.py         one worker: the loop runs in the trial actor
 gang.py           several workers: one long-lived Ray Train run for many trials
+gang_worker.py    what the workers of a gang run
 loop.py           running a user's loop, leaving the process clean
 boundary.py       what a report must be
 checkpoints.py    checkpoints in the study's folder

@@ -19,11 +19,10 @@ import tempfile
 import threading
 import time
 import traceback
-import uuid
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
-from paretune.engine.messages import Ended, Message, Reported, Restarted, Setup, Task
+from paretune.engine.messages import Decision, Ended, Message, RankReport, Reported, Restarted, Setup, Task
 from paretune.errors import ParetuneError
 from paretune.records import Ending
 
@@ -32,21 +31,6 @@ GRACE_S = 10.0
 
 START_TIMEOUT_S = 600.0
 """How long the first worker may take to come up: images are pulled and nodes are started in that time."""
-
-Decision = Literal["continue", "stop"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankReport:
-    """One rank's share in a report; rank 0's numbers count."""
-
-    step: int
-    metrics: dict[str, float]
-    resource: float
-    seconds: float
-    checkpoint: str | None
-    diverged: str | None
-    error: str | None
 
 
 @dataclass(slots=True)
@@ -87,10 +71,7 @@ class Gang:
 
     async def assign(self, task: Task) -> None:
         """Take a task; one that still runs is stopped first."""
-        while self._run is not None:
-            self._run.cancelled = True
-            self._release(self._run, "stop")
-            await self._wait_for_change()
+        await self.stop_task()
         self._inbox = asyncio.Queue()
         self._losses, self._accepted = 0, (task.step, task.checkpoint)
         self._run = _Run(task)
@@ -121,10 +102,13 @@ class Gang:
             raise ParetuneError(f"the gang of {self._setup.workers} workers broke down: {self._broken}")
 
     async def stop_task(self) -> None:
-        """End the present task at its report; returns when every rank is through."""
-        while self._run is not None:
-            self._run.cancelled = True
-            self._release(self._run, "stop")
+        """End the present task at its report; returns when every rank that took it is through."""
+        while (run := self._run) is not None:
+            run.cancelled = True
+            if not run.started:
+                self._run = None
+                return
+            self._release(run, "stop")
             await self._wait_for_change()
 
     async def placement_groups(self) -> set[str]:
@@ -289,134 +273,14 @@ class Gang:
 
     def _fit(self, name: str, namespace: str) -> None:
         """In a thread: the Ray Train run, again and again when every trial gets fresh workers."""
+        from paretune.engine import gang_worker  # imports torch, which the driver can do without
+
         try:
             with tempfile.TemporaryDirectory(prefix="paretune-", ignore_cleanup_errors=True) as scratch:
                 while True:
-                    _trainer(self._setup, name, namespace, scratch=scratch).fit()
+                    gang_worker.trainer(self._setup, name, namespace, scratch=scratch).fit()
                     if self._closing or not self._setup.fresh:
                         return
         except Exception:
             if not self._closing:
                 self._broken = traceback.format_exc()
-
-
-def _trainer(setup: Setup, name: str, namespace: str, *, scratch: str) -> Any:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-
-    return TorchTrainer(
-        _worker_main,
-        train_loop_config={"setup": setup, "gang": name, "namespace": namespace},
-        scaling_config=ScalingConfig(
-            num_workers=setup.workers,
-            use_gpu=setup.gpus > 0,
-            resources_per_worker={"CPU": setup.cpus, **({"GPU": setup.gpus} if setup.gpus else {})},
-        ),
-        run_config=RunConfig(
-            name=name,
-            storage_path=scratch,  # Ray Train wants one; nothing is kept there
-            failure_config=FailureConfig(max_failures=-1),  # the gang counts the losses of each trial itself
-        ),
-    )
-
-
-# -- in the workers ----------------------------------------------------------------------------------------------------
-
-
-class GangRestart(RuntimeError):
-    """Raised by a rank whose companions hang, so that Ray Train restarts the group."""
-
-
-def _worker_main(config: dict[str, Any]) -> None:
-    """What each Ray Train worker runs: trial after trial until there are no more."""
-    import ray
-
-    from paretune.engine import loop
-
-    setup: Setup = config["setup"]
-    gang: Any = ray.get_actor(config["gang"], namespace=config["namespace"])
-    rank, member, group = ray.train.get_context().get_world_rank(), uuid.uuid4().hex, _placement_group()
-    train = loop.load(setup.code, setup.path)
-    while True:
-        task: Task | None = ray.get(gang.next_task.remote(rank, member, group))
-        if task is None:
-            return
-        if _run_task(setup, task, rank=rank, gang=gang, train=train) == "restart":
-            raise GangRestart(f"rank {rank}: other ranks did not end trial {task.trial} within {GRACE_S:g} s")
-        if setup.fresh:
-            return
-
-
-def _run_task(setup: Setup, task: Task, *, rank: int, gang: Any, train: Any) -> str:
-    import ray
-
-    from paretune.engine import _seam, loop
-
-    member = _Member(setup, task, rank=rank, gang=gang)
-    with _seam.in_worker(member):
-        reason, trace = loop.run(train, {**setup.constants, **task.config}, seed=task.seed)
-    if reason is None and member.step == 0:
-        reason = "the training function returned without a single ray.train.report"
-    answer: str = ray.get(gang.finished.remote(rank, (task.trial, task.attempt), reason, trace))
-    return answer
-
-
-def _placement_group() -> str | None:
-    from ray.util.placement_group import get_current_placement_group
-
-    group = get_current_placement_group()
-    return None if group is None else group.id.hex()
-
-
-class _Member:
-    """Behind the seam in one rank."""
-
-    def __init__(self, setup: Setup, task: Task, *, rank: int, gang: Any) -> None:
-        self._setup, self._task, self._rank, self._gang = setup, task, rank, gang
-        self._checkpoint = task.checkpoint
-        self._clock = time.monotonic()
-        self.step = task.step
-
-    def report(self, metrics: dict[str, Any], checkpoint: Any) -> None:
-        """Behind `ray.train.report`: hand over, then wait for all ranks and the decision."""
-        import ray
-
-        from paretune.engine import boundary
-        from paretune.errors import ReportError, TrialStopped
-
-        step, why, error = self.step + 1, None, None
-        numbers: dict[str, float] = {}
-        try:
-            numbers, why = boundary.accept(metrics, self._setup.objectives)
-        except ReportError as found:
-            error = str(found)
-        saved = self._save(checkpoint, step) if checkpoint is not None and not why and not error else None
-        mine = RankReport(
-            step=step,
-            metrics=numbers,
-            resource=boundary.resource(numbers, step),
-            seconds=time.monotonic() - self._clock,
-            checkpoint=saved,
-            diverged=f"{why} at report {step}" if why else None,
-            error=error,
-        )
-        key = (self._task.trial, self._task.attempt)
-        decision: str = ray.get(self._gang.report.remote(self._rank, key, mine))
-        self._clock = time.monotonic()
-        if decision == "stop":
-            raise TrialStopped
-        if decision != "continue":
-            raise ReportError(decision)
-        self.step, self._checkpoint = step, saved or self._checkpoint
-
-    def get_checkpoint(self) -> Any:
-        """Behind `ray.train.get_checkpoint`."""
-        from paretune.engine import checkpoints
-
-        return checkpoints.open_checkpoint(self._checkpoint, self._setup.folder) if self._checkpoint else None
-
-    def _save(self, checkpoint: Any, step: int) -> str:
-        from paretune.engine import checkpoints
-
-        trial, attempt = self._task.trial, self._task.attempt
-        return checkpoints.save(checkpoint, self._setup.folder, trial=trial, attempt=attempt, step=step)

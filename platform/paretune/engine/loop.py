@@ -77,11 +77,6 @@ def _from_user_code(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, frames))
 
 
-def trial_seed(study_seed: int, trial: int) -> int:
-    """The seed of one trial, from the study's."""
-    return int(np.random.SeedSequence([study_seed, trial]).generate_state(1)[0] & 0x7FFFFFFF)
-
-
 def load(code: bytes, path: Sequence[str]) -> TrainFunction:
     """The training function from its pickled form; one that cannot be loaded fails each trial with the reason.
 

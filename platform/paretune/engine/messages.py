@@ -7,7 +7,7 @@ driver <--Reported | Restarted | Ended-- trial actor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from paretune.objective import Objectives
 from paretune.records import Ending, Metrics
@@ -82,4 +82,18 @@ class Ended:
     metrics: Metrics | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankReport:
+    """One rank's share in a report; rank 0's numbers count."""
+
+    step: int
+    metrics: dict[str, float]
+    resource: float
+    seconds: float
+    checkpoint: str | None
+    diverged: str | None
+    error: str | None
+
+
 Message: TypeAlias = Reported | Restarted | Ended
+Decision = Literal["continue", "stop"]

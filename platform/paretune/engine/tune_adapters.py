@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from ray import tune
 from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from paretune.engine.brain import Brain
-from paretune.engine.loop import trial_seed
 from paretune.engine.messages import Ended, Reported, Restarted, Setup, Task
 from paretune.engine.recorder import Recorder
 from paretune.engine.trial_actor import MESSAGE, TASK
@@ -163,6 +163,11 @@ def next_task(spec: StudySpec, trial: Trial, *, gang: str | None) -> Task:
         checkpoint=trial.checkpoint,
         gang=gang,
     )
+
+
+def trial_seed(study_seed: int, trial: int) -> int:
+    """The seed of one trial, from the study's."""
+    return int(np.random.SeedSequence([study_seed, trial]).generate_state(1)[0] & 0x7FFFFFFF)
 
 
 class StudyScheduler(FIFOScheduler):
