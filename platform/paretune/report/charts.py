@@ -5,6 +5,7 @@ Each function returns panels, none where there is nothing to draw.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,7 @@ def hypervolume(spec: StudySpec, log: Log) -> list[Panel]:
             "elapsed": text.duration(r["elapsed_s"]),
         }
         for r in _records(frames.hypervolume(spec, log))
+        if math.isfinite(r["hypervolume"])  # the product of huge extents is not
     ]
     if not rows:
         return []
@@ -88,6 +90,7 @@ def learning_curves(spec: StudySpec, log: Log) -> list[Panel]:
     Metrics that no trial reported twice have no curve.
     """
     table = frames.learning_curves(spec, log)
+    table = table[table["value"].abs().lt(math.inf).fillna(False)]  # what is not finite has no place on an axis
     if table.empty:
         return []
     longest = table.groupby(["metric", "trial"]).size().groupby("metric").max()
