@@ -160,6 +160,19 @@ def test_a_name_that_is_taken_gets_a_prefix_and_no_column_is_lost() -> None:
     }
 
 
+def test_integers_beyond_64_bits_are_spelled_out() -> None:
+    space = {
+        "seed": {"type": "choice", "options": [1, 2**63]},
+        "hash": {"type": "int", "low": 0, "high": 2**64},
+        "last": {"type": "int", "low": 0, "high": 2**63 - 1},
+    }
+    study = spec({"error": "minimize"}, space)
+    write = synthetic.Writer()
+    write.complete(0, {"seed": 2**63, "hash": 2**64, "last": 2**63 - 1}, {"error": 0.5})
+    row = frames.to_arrow(study, write.log).to_pylist()[0]
+    assert (row["seed"], row["hash"], row["last"]) == (str(2**63), str(2**64), 2**63 - 1)
+
+
 def test_metrics_that_are_not_finite() -> None:
     table = frames.trials(
         spec({"error": "minimize"}), completed({"error": 0.1, "norm": math.inf}, {"error": 0.2, "norm": math.nan})

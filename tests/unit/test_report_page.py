@@ -260,6 +260,15 @@ def test_a_name_is_text_whatever_it_holds(word: str, harmless: Node) -> None:
 
 
 @pytest.mark.parametrize("word", HOSTILE)
+def test_every_chart_is_drawn_whatever_a_name_holds(word: str) -> None:
+    """Vega compiles names and options into expressions; one that breaks would leave the page without its charts."""
+    given = data(parse(page.render(*labelled(word))))["charts"]
+    drawn = [vl_convert.vegalite_to_svg(chart | {"width": 300}) for chart in given]
+    assert len(drawn) == 11
+    assert all("mark-symbol" in svg or "mark-line" in svg for svg in drawn)
+
+
+@pytest.mark.parametrize("word", HOSTILE)
 def test_data_in_a_script_cannot_end_it(word: str) -> None:
     script = json_script("given", {word: [word]})
     assert script.count("<") == 2
