@@ -5,6 +5,8 @@ Each function returns panels, none where there is nothing to draw.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from paretune.report.scales import around
 from paretune.study import StudySpec
 
 _ENDINGS = (".png", ".svg")
+_UNSPEAKABLE = re.compile(r"[\x00-\x1f\u2028\u2029]")  # control characters and line separators
 _MAX_PAIRED = 4  # objectives drawn against each other: six pairs
 _MAX_CURVES = 4  # metrics with a panel of learning curves
 _MAX_CURVE_POINTS = 12_000  # in one panel; beyond it curves are thinned so that the page stays small
@@ -70,6 +73,7 @@ def hypervolume(spec: StudySpec, log: Log) -> list[Panel]:
             "elapsed": text.duration(r["elapsed_s"]),
         }
         for r in _records(frames.hypervolume(spec, log))
+        if math.isfinite(r["hypervolume"])  # the product of huge extents is not
     ]
     if not rows:
         return []
@@ -88,6 +92,7 @@ def learning_curves(spec: StudySpec, log: Log) -> list[Panel]:
     Metrics that no trial reported twice have no curve.
     """
     table = frames.learning_curves(spec, log)
+    table = table[table["value"].abs().lt(math.inf).fillna(False)]  # what is not finite has no place on an axis
     if table.empty:
         return []
     longest = table.groupby(["metric", "trial"]).size().groupby("metric").max()
@@ -134,7 +139,24 @@ def vega_lite(chart: Chart) -> dict[str, Any]:
     data: dict[str, Any] = chart.to_dict()
     data.pop("config", None)
     data.pop("$schema", None)
-    return data
+    return {key: value if key == "datasets" else _with_plain_titles(value) for key, value in data.items()}
+
+
+def _with_plain_titles(part: Any) -> Any:
+    """A part of a chart with titles that Vega-Lite can put into an expression: it escapes their quotation marks only.
+
+    A backslash becomes its lookalike, what would end the line a blank.
+    """
+    if isinstance(part, list):
+        return [_with_plain_titles(entry) for entry in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: _UNSPEAKABLE.sub(" ", value).replace("\\", "\N{REVERSE SOLIDUS OPERATOR}")
+        if key == "title" and isinstance(value, str)
+        else _with_plain_titles(value)
+        for key, value in part.items()
+    }
 
 
 def _best_so_far(spec: StudySpec, log: Log, objective: Objective, part: Sequence[Row]) -> Chart:
@@ -214,7 +236,7 @@ def _parameter_axis(name: str, parameter: Parameter) -> Any:
         options = [text.value(option) for option in parameter.options]
         axis = alt.Axis(labelAngle=0, labelLimit=90, labelOverlap=True, grid=False)
         scale = alt.Scale(domain=options)
-        return alt.X(field="shown_x", type="nominal", title=name, sort=options, scale=scale, axis=axis)
+        return alt.X(field="shown_x", type="nominal", title=name, sort=None, scale=scale, axis=axis)
     log = parameter.log or parameter.step == "power2"
     return marks.quantity(alt.X, "x", name, around([parameter.low, parameter.high], log=log))
 

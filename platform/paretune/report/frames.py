@@ -57,7 +57,7 @@ def trials(spec: StudySpec, log: Log) -> pd.DataFrame:
     Columns: `trial`, `status`, the parameters, every metric's last value, `resource`, `started` (UTC), `seconds`
     (from its start to its end or last sign of life); `columns` tells the names. All have nullable types, so integers
     stay integers where a value is absent. A parameter that was not active is <NA>, as is a choice's option null; a
-    choice between numbers and strings is spelled as in JSON.
+    choice between numbers and strings is spelled as in JSON, and integers beyond 64 bits are spelled out.
     """
     names = columns(spec, log)
     rows = [trial for _, trial in sorted(log.trials.items())]
@@ -164,18 +164,23 @@ def _column_type(parameter: Parameter) -> tuple[Any, Callable[[Any], Any]]:
     if isinstance(parameter, Float):
         return "Float64", float
     if isinstance(parameter, Int):
-        return "Int64", int
+        return _integer_type([parameter.low, parameter.high])
     assert isinstance(parameter, Choice)
     kinds = {type(option) for option in parameter.options if option is not None}
     if kinds == {bool}:
         return "boolean", bool
     if kinds == {int}:
-        return "Int64", int
+        return _integer_type([option for option in parameter.options if isinstance(option, int)])
     if kinds and kinds <= {int, float}:
         return "Float64", float
     if kinds <= {str}:
         return "string", str
     return "string", lambda value: value if isinstance(value, str) else json.dumps(value)
+
+
+def _integer_type(values: Sequence[int]) -> tuple[Any, Callable[[Any], Any]]:
+    fits = all(-(2**63) <= value < 2**63 for value in values)
+    return ("Int64", int) if fits else ("string", str)
 
 
 def _numbers(values: Sequence[float | None]) -> Any:

@@ -13,7 +13,7 @@ import altair as alt
 
 from paretune.log import Log, Trial
 from paretune.objective import Objective
-from paretune.report import outcomes, text
+from paretune.report import frames, outcomes, text
 from paretune.report.scales import Scale
 from paretune.study import StudySpec
 
@@ -110,9 +110,14 @@ def labels(spec: StudySpec, trial: Trial) -> Row:
 
 
 def tips(spec: StudySpec) -> list[alt.Tooltip]:
-    """The tooltip over `labels`."""
-    metrics = [tip(f"m{i}", name) for i, name in enumerate(spec.objectives.names)]
-    return [tip("trial", "trial"), *metrics, *(tip(f"p{i}", name) for i, name in enumerate(spec.space))]
+    """The tooltip over `labels`; a title that stood twice would show one of the two only."""
+    names = frames.columns(spec, Log())
+    metrics = [tip(f"m{i}", names.metrics[name]) for i, name in enumerate(spec.objectives.names)]
+    return [
+        tip("trial", "trial"),
+        *metrics,
+        *(tip(f"p{i}", names.parameters[name]) for i, name in enumerate(spec.space)),
+    ]
 
 
 def tip(field: str, title: str) -> alt.Tooltip:

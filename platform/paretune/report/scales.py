@@ -9,6 +9,7 @@ from dataclasses import dataclass
 LOG_RATIO = 30.0  # beyond it a linear axis squeezes the good values into a corner
 _MARGIN = 0.05  # of the axis on either side, so that no point sits on the frame
 _NEAR = 0.5  # a reference further than half the data's extent away is left out
+_HUGE = 1e250  # beyond it, or closer to zero than its inverse, an axis with its margin would leave the floats' range
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Scale:
         """The ticks of a logarithmic axis; None leaves a linear one to Vega."""
         if not self.log:
             return None
-        decades = math.log10(self.high / self.low)
+        decades = math.log10(self.high) - math.log10(self.low)
         mantissas = (1, 2, 3, 5, 7) if decades < 1.2 else (1, 2, 5) if decades < 2.5 else (1,)
         stride = max(1, math.ceil(decades / 8))
         exponents = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
@@ -44,9 +45,11 @@ def around(values: Sequence[float], *, also: float | None = None, log: bool | No
 
     `log` None decides by the values: logarithmic when all are positive and span more than LOG_RATIO.
     """
-    low, high = min(values), max(values)
+    low, high = (min(max(value, -_HUGE), _HUGE) for value in (min(values), max(values)))
     if log is None:
         log = low > 0 and high / low >= LOG_RATIO
+    if log:
+        low, high = max(low, 1 / _HUGE), max(high, 1 / _HUGE)
     to, back = (math.log, math.exp) if log else (float, float)
     a, b = to(low), to(high)
     extent = b - a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from paretune.log import Log, Trial
@@ -57,7 +58,14 @@ def _row(spec: StudySpec, trial: Trial, metrics: Sequence[str], *, front: bool, 
 def _number(value: float | None, *, shown: str | None = None) -> Html:
     if value is None:
         return element("td", class_="number")
-    return element("td", shown or text.number(value), class_="number", data_v=repr(float(value)))
+    return element("td", shown or text.number(value), class_="number", data_v=_sortable(float(value)))
+
+
+def _sortable(value: float) -> str | None:
+    """The number as the page's script reads it; NaN has no place in an order."""
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return None if math.isnan(value) else repr(value)
 
 
 def _parameter(trial: Trial, name: str) -> Html:
