@@ -26,10 +26,11 @@ from paretune.report import text
         (12.3, "12.3"),
         (-0.5, "-0.5"),
         (1e-5, "1e-05"),
-        (99_999.96, "1e+05"),
+        (9_999.96, "1e+04"),
         (123_456.0, "123456"),
-        (123_456.7, "1.235e+05"),
-        (1e6, "1e+06"),
+        (123_456.7, "123457"),
+        (1e6, "1000000"),
+        (1e7, "1e+07"),
         (1_000_000, "1000000"),  # an integer is never rounded
         (2**70, "1180591620717411303424"),
         (1e308, "1e+308"),
@@ -43,7 +44,7 @@ def test_number(given: float | None, shown: str) -> None:
     assert text.number(given) == shown
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
+@given(st.floats(-1e300, 1e300))
 def test_a_number_keeps_four_digits(value: float) -> None:
     assert float(text.number(value)) == pytest.approx(value, rel=5e-4)
 
