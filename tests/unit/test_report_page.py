@@ -246,6 +246,20 @@ def test_the_table_holds_every_trial_with_its_exact_numbers(usual: tuple[StudySp
         assert bool(shown["trial"].all("span", class_="front")) == (expected["trial"] in chosen)
 
 
+def test_a_filter_shows_as_many_rows_as_it_says(usual: tuple[StudySpec, Log, Node]) -> None:
+    spec, log, root = usual
+    filters = {node.attributes["data-show"]: node.text for node in root.all("button") if "data-show" in node.attributes}
+    classes = [row.attributes["class"] for row in root.one("table", id="all").one("tbody").all("tr")]
+    counts = outcomes.counts(log)
+    assert classes.count("front") == len(outcomes.front(spec, log))
+    assert classes.count("trouble") == counts["failed"] + counts["diverged"]
+    assert filters == {
+        "": f"all {len(classes)}",
+        "front": f"on the front {classes.count('front')}",
+        "trouble": f"failed {classes.count('trouble')}",
+    }
+
+
 def test_the_charts_show_the_trials_themselves(usual: tuple[StudySpec, Log, Node]) -> None:
     spec, log, root = usual
     done = {trial.id: trial.metrics for trial in outcomes.completed(spec, log)}
