@@ -22,13 +22,23 @@ _PATIENCE_S = 120.0
 
 @dataclass(frozen=True)
 class Head:
-    """A running head node: its dashboard's address, its metrics page, its token, and a home folder of its own."""
+    """A running head node: its dashboard's address, its metrics page, its token, its home folder, its process."""
 
     address: str
     metrics_url: str
     gcs_address: str
     token: str
     home: Path
+    pid: int
+
+    def workers(self, *actors: str) -> list[psutil.Process]:
+        """The worker processes that run actors of these classes, by their titles (ray::Actor.method)."""
+        found = []
+        for process in psutil.Process(self.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if " ".join(process.cmdline()).startswith(tuple(f"ray::{actor}" for actor in actors)):
+                    found.append(process)
+        return found
 
 
 def free_ports(n: int) -> list[int]:
@@ -70,6 +80,7 @@ def ray_head(*, token: str, num_cpus: int = 2) -> Iterator[Head]:
             gcs_address=f"127.0.0.1:{port}",
             token=token,
             home=home,
+            pid=process.pid,
         )
     finally:
         _end(process)

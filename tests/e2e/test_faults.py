@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Head, head
+from ray_head import Head, ray_head
 
 from paretune import store
 from paretune.log import Log
@@ -30,10 +28,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(3000)]
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Head]:
-    folder = Path(tempfile.mkdtemp(prefix="pt", dir="/tmp"))
-    with head(folder, cpus=4) as running:
+    with ray_head(token="t" * 32, num_cpus=4) as running:
         yield running
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Study:
@@ -47,8 +43,8 @@ class Study:
     def start(self) -> None:
         command = [sys.executable, str(Path(__file__).with_name("driver.py")), self.location, "--name", self.name]
         options = ["--workers", str(self.workers), "--trials", "6", "--sleep-s", "0.3"]
-        environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
-        self.driver = subprocess.Popen([*command, *options, "--address", self.cluster.address], env=environment)
+        environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.cluster.token}
+        self.driver = subprocess.Popen([*command, *options, "--address", self.cluster.gcs_address], env=environment)
 
     def running(self) -> bool:
         return self.driver is not None and self.driver.poll() is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -197,7 +196,6 @@ def test_a_wrong_token_says_where_it_came_from(head: Head, tmp_path: Path, monke
     assert RayJobs(head.address).address == head.address
 
 
-@pytest.mark.skipif(importlib.util.find_spec("paretune.flow") is None, reason="needs the engine, paretune.flow")
 def test_a_whole_study_runs_as_a_job_and_is_watched_from_the_shell(head: Head, project: Path) -> None:
     def paretune_(*arguments: str) -> str:
         done = subprocess.run(
