@@ -51,7 +51,7 @@ class Writer:
             raise
         self.position = self.stored.log.position
         self._maintenance = (Maintenance(self._reports.uri), Maintenance(self._events.uri))
-        self._buffer: list[tuple[bool, pa.Table]] = []
+        self._buffer: list[tuple[bool, pa.RecordBatch]] = []
         self._changed = threading.Condition()  # guards the fields above and below
         self._stored = self._wanted = self.position  # what is committed, and what a flush waits for
         self._flushing = 0  # how many wait for a commit
@@ -137,11 +137,11 @@ class Writer:
             self._reports.delete_from(len(entries), self._number)
         self.stored: StoredStudy = assemble(header, entries)
 
-    def _row(self, entry: Entry) -> pa.Table:
-        """One row as a table: an entry that does not fit fails here, in the caller's hands."""
+    def _row(self, entry: Entry) -> pa.RecordBatch:
+        """One row as a batch: an entry that does not fit fails here, in the caller's hands."""
         if isinstance(entry, Report):
-            return pa.Table.from_pylist([report_row(entry)], schema=REPORTS)
-        return pa.Table.from_pylist([event_row(entry, self._columns)], schema=self._events_schema)
+            return pa.RecordBatch.from_pylist([report_row(entry)], schema=REPORTS)
+        return pa.RecordBatch.from_pylist([event_row(entry, self._columns)], schema=self._events_schema)
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -163,7 +163,7 @@ class Writer:
                 self._failure = error
                 self._changed.notify_all()
 
-    def _gather(self) -> list[tuple[bool, pa.Table]]:
+    def _gather(self) -> list[tuple[bool, pa.RecordBatch]]:
         """Wait for entries, and a while for more unless somebody waits for them; none when the writer was closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._buffer or self._closed)
@@ -174,13 +174,13 @@ class Writer:
             batch, self._buffer = self._buffer, []
             return batch
 
-    def _commit(self, batch: list[tuple[bool, pa.Table]]) -> None:
+    def _commit(self, batch: list[tuple[bool, pa.RecordBatch]]) -> None:
         self._number += 1
         reports, events = self._maintenance
         for table, upkeep, kind in ((self._reports, reports, True), (self._events, events, False)):
             rows = [row for is_report, row in batch if is_report is kind]
             if rows:
-                table.append(pa.concat_tables(rows), self._number)
+                table.append(pa.Table.from_batches(rows), self._number)
                 upkeep.committed()
 
 
