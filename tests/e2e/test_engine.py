@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import loops
+import psutil
 import pytest
 
 import paretune as pt
@@ -189,6 +190,22 @@ def test_an_interrupt_ends_cleanly_and_the_study_can_go_on(tmp_path: Path, worke
     assert [t.status for t in resumed.trials] == ["completed"] * 4
     assert [t.config for t in resumed.trials] == [t.config for t in straight.trials]
     assert all([r.resource for r in t.reports] == [1, 2, 3, 4] for t in resumed.trials)
+
+
+def test_a_killed_gang_is_started_again(tmp_path: Path) -> None:
+    """The actor between trial actor and workers dies with all of them; its trial goes on from its checkpoint."""
+    kill = Probe(_kill_gangs, at_report=6)
+    study = run_listening(loops.steady, tmp_path, kill, workers=2, trials=3, epochs=4)
+    assert [trial.status for trial in study.trials] == ["completed"] * 3
+    assert sum(trial.attempt for trial in study.trials) == 1
+    assert all([r.metrics["counted"] for r in t.reports] == [1, 2, 3, 4] for t in study.trials)
+
+
+def _kill_gangs() -> None:
+    gangs = [p for p in psutil.Process().children(recursive=True) if " ".join(p.cmdline()).startswith("ray::Gang")]
+    assert gangs
+    for gang in gangs:
+        gang.kill()
 
 
 def run_listening(train: Any, store: Path, listener: Probe, **settings: Any) -> pt.Study:
