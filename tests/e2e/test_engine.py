@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import paretune as pt
+from paretune import algorithms
 from paretune.log import Log
 from paretune.records import Entry
 from paretune.study import StudySpec
@@ -175,6 +176,27 @@ def test_a_resumed_study_suggests_what_would_have_come_anyway(tmp_path: Path, al
     assert [t.config for t in resumed.trials] == [t.config for t in straight.trials]
     assert resumed.spec.search.trials == 14
     assert pt.load("parts", store=tmp_path).spec.search.trials == 14
+
+
+def test_every_suggestion_of_an_asynchronous_study_follows_from_its_log(tmp_path: Path) -> None:
+    study = search(loops.quick, tmp_path, algorithm="gp", trials=10, concurrency=2)
+    algorithm = algorithms.create("gp", study.spec.space, study.spec.objectives, seed=study.spec.search.seed)
+    assert any(trial.suggestion.pending for trial in study.trials)
+    for trial in study.trials:
+        recorded = trial.suggestion
+        earlier = study.log.before(recorded.history_position)
+        (again,) = algorithms.propose(
+            algorithm,
+            name="gp",
+            history=earlier.history,
+            pending=earlier.pending,
+            n=1,
+            seed=study.spec.search.seed,
+            first_id=recorded.id,
+            history_position=recorded.history_position,
+        )
+        assert again.proposal == recorded.proposal
+        assert again.pending == recorded.pending
 
 
 @pytest.mark.parametrize("workers", [1, 2])
