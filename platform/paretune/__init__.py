@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paretune import errors as errors
+    from paretune.algorithms._gp.settings import GP as GP
     from paretune.flow import Study as Study
     from paretune.flow import load as load
     from paretune.flow import search as search
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Choice": "paretune.parameters",
     "Float": "paretune.parameters",
+    "GP": "paretune.algorithms._gp.settings",
     "Int": "paretune.parameters",
     "Objective": "paretune.objective",
     "Optimizer": "paretune.optimizer",
@@ -34,7 +36,7 @@ _HOMES = {
     "search": "paretune.flow",
 }
 
-__all__ = ["Choice", "Float", "Int", "Objective", "Optimizer", "Space", "Study", "errors", "load", "search"]
+__all__ = ["GP", "Choice", "Float", "Int", "Objective", "Optimizer", "Space", "Study", "errors", "load", "search"]
 
 
 def __getattr__(name: str) -> Any:

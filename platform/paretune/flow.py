@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from paretune import algorithms, loading, provenance, store, study
 from paretune._defaults import STORE
+from paretune.algorithms import Settings
 from paretune.errors import StudyExistsError, StudyFailedError
 from paretune.listener import Listener
 from paretune.log import Log, Trial
@@ -43,7 +44,7 @@ def search(
     *,
     space: Space | Mapping[str, Parameter | Mapping[str, Any]],
     objectives: Objectives | Mapping[str, Any],
-    algorithm: str = "gp",
+    algorithm: Settings | Mapping[str, Any] | str = "gp",
     trials: int = 32,
     hours: float | None = None,
     concurrency: int = 1,
@@ -62,7 +63,7 @@ def search(
         train: the training function, `def train(config)`, or where it is found ("cnn", "package.module:function").
         space: names to `Float`, `Int` and `Choice`.
         objectives: metric names to "minimize" or "maximize", or to a mapping with `goal`, `reference`, `limit`.
-        algorithm: one of `paretune.algorithms.names()`.
+        algorithm: one of `paretune.algorithms.names()`, or its settings: `pt.GP(initial=8)`.
         trials, hours: the budget; whichever is used up first.
         concurrency: trials at a time; never more than the cluster can place.
         workers: Ray Train workers of each trial.

@@ -15,12 +15,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from paretune import algorithms, winners
+from paretune.algorithms import Problem, Settings
 from paretune.errors import ReportError
 from paretune.log import Log, Trial
 from paretune.objective import Objective, Objectives
 from paretune.parameters import Config, Parameter
 from paretune.records import ENDINGS, Ending, Event, EventKind, Metrics, Observation, Proposal, Report, Suggestion
 from paretune.space import Float, Int, Space, Value
+from paretune.study import AlgorithmSpec
 
 _GIVEN = "given"
 
@@ -37,15 +39,17 @@ class Optimizer:
         space: Space | Mapping[str, Parameter | Mapping[str, object]],
         objectives: Objectives | Mapping[str, str | Objective | Mapping[str, object]],
         *,
-        algorithm: str = "gp",
+        algorithm: AlgorithmSpec | Settings | Mapping[str, Any] | str = "gp",
         seed: int = 0,
     ) -> None:
         """Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched."""
         self.space = space if isinstance(space, Space) else Space.from_dict(space)
         self.objectives = objectives if isinstance(objectives, Objectives) else Objectives.from_dict(objectives)
         self.log = Log()
-        self._seed, self._name = seed, algorithm
-        self._algorithm = algorithms.create(algorithm, self.space, self.objectives, seed=seed)
+        chosen = AlgorithmSpec.model_validate(algorithm)
+        problem = Problem(space=self.space, objectives=self.objectives, seed=seed)
+        self._seed, self._name = seed, chosen.name
+        self._algorithm = algorithms.create(chosen, problem)
 
     @overload
     def ask(self, n: None = None) -> Suggestion: ...

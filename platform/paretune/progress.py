@@ -146,7 +146,7 @@ def headline(spec: StudySpec, log: Log) -> str:
     resumed = f" ({len(log.ended)} done before)" if log.ended else ""
     return (
         f"study {spec.name}: {text.plural(spec.search.trials, 'trial')}{resumed}, {spec.search.concurrency} at a time, "
-        f"{spec.search.algorithm}, for {' and '.join(spec.objectives.names)}"
+        f"{spec.search.algorithm.name}, for {' and '.join(spec.objectives.names)}"
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 
 from paretune._defaults import STORE as DEFAULT_STORE
 from paretune.errors import InputError, SpecError, nearest
@@ -31,10 +31,38 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
+class AlgorithmSpec(_Strict):
+    """An algorithm by its name, and what is set about it: `gp`, or `{name: gp, initial: 8}`.
+
+    The settings are the algorithm's own business: it validates them before anything starts.
+    """
+
+    name: str = "gp"
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, value: Any) -> Any:
+        if isinstance(value, AlgorithmSpec):
+            return {"name": value.name, "settings": value.settings}
+        if isinstance(value, BaseModel):  # the typed settings of an algorithm, as pt.GP(initial=8)
+            return {"name": getattr(value, "algorithm", None), "settings": value.model_dump(exclude_defaults=True)}
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, Mapping) and "settings" not in value:
+            given = {str(key): entry for key, entry in value.items() if key != "name"}
+            return {**({"name": value["name"]} if "name" in value else {}), "settings": given}
+        return value
+
+    @model_serializer
+    def _plain(self) -> str | dict[str, Any]:
+        return {"name": self.name, **self.settings} if self.settings else self.name
+
+
 class SearchSettings(_Strict):
     """How to search: the algorithm, the budget, how many trials at a time."""
 
-    algorithm: str = "gp"
+    algorithm: AlgorithmSpec = AlgorithmSpec()
     trials: int = Field(default=32, ge=1)
     hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     concurrency: int = Field(default=1, ge=1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from random_spaces import history, observed, spaces, suggested
 
 from paretune import algorithms
-from paretune.algorithms import Algorithm
+from paretune.algorithms import Algorithm, Problem
 from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Choice, Float, Int, Space
@@ -32,6 +32,10 @@ MIXED = Space(
 PLANE = Space({"x": Float(0, 1), "y": Float(0, 1)})
 
 pytestmark = pytest.mark.parametrize("name", algorithms.names())
+
+
+def create(name: str, space: Space, objectives: Objectives, *, seed: int) -> Algorithm:
+    return algorithms.create(name, Problem(space=space, objectives=objectives, seed=seed))
 
 
 def ask(
@@ -61,7 +65,7 @@ def ask(
 def test_every_configuration_is_legal(name: str, space: Space, seed: int, waiting: int) -> None:
     past = history(space, ONE, 2 * len(space) + 5, seed=seed)
     pending = [suggested(50 + i, space.decode(np.full(len(space), i / 2))) for i in range(waiting)]
-    for proposal in ask(algorithms.create(name, space, ONE, seed=seed), past, pending, n=2, seed=seed):
+    for proposal in ask(create(name, space, ONE, seed=seed), past, pending, n=2, seed=seed):
         space.check(proposal.config)
 
 
@@ -69,8 +73,8 @@ def test_every_configuration_is_legal(name: str, space: Space, seed: int, waitin
 @pytest.mark.parametrize("n", [0, 16])
 def test_equal_arguments_give_equal_bits(name: str, objectives: Objectives, n: int) -> None:
     past = history(MIXED, objectives, n)
-    fresh = algorithms.create(name, MIXED, objectives, seed=3)
-    used = algorithms.create(name, MIXED, objectives, seed=3)
+    fresh = create(name, MIXED, objectives, seed=3)
+    used = create(name, MIXED, objectives, seed=3)
     ask(used, history(MIXED, objectives, 13, seed=9), seed=5)
     expected = ask(fresh, past, n=2)
     assert ask(used, past, n=2) == expected, "what was asked before must not matter"
@@ -80,7 +84,7 @@ def test_equal_arguments_give_equal_bits(name: str, objectives: Objectives, n: i
 
 def test_a_batch_is_what_single_asks_would_have_been(name: str) -> None:
     past = history(PLANE, ONE, 8)
-    algorithm = algorithms.create(name, PLANE, ONE, seed=0)
+    algorithm = create(name, PLANE, ONE, seed=0)
     batch = ask(algorithm, past, n=3)
     pending: list[Suggestion] = []
     for i, expected in enumerate(batch):
@@ -92,13 +96,13 @@ def test_a_batch_is_what_single_asks_would_have_been(name: str) -> None:
 
 def test_the_suggestion_number_and_the_seed_matter(name: str) -> None:
     past = history(PLANE, ONE, 8)
-    configs = [ask(algorithms.create(name, PLANE, ONE, seed=seed), past, seed=seed)[0].config for seed in (0, 1, 2)]
+    configs = [ask(create(name, PLANE, ONE, seed=seed), past, seed=seed)[0].config for seed in (0, 1, 2)]
     assert len({PLANE.key(config) for config in configs}) == 3
 
 
 @pytest.mark.parametrize("n", [0, 12])
 def test_nothing_global_is_changed(name: str, n: int) -> None:
-    algorithm = algorithms.create(name, PLANE, TWO, seed=0)
+    algorithm = create(name, PLANE, TWO, seed=0)
     before = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
     numbers, python = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002  # the legacy one is meant
     ask(algorithm, history(PLANE, TWO, n), n=2)
@@ -110,7 +114,7 @@ def test_nothing_global_is_changed(name: str, n: int) -> None:
 
 def test_the_default_configuration_comes_first_and_once(name: str) -> None:
     space = Space({"lr": Float(1e-5, 1e-1, log=True, default=1e-3), "layers": Int(2, 12)})
-    algorithm = algorithms.create(name, space, ONE, seed=0)
+    algorithm = create(name, space, ONE, seed=0)
     first, second = ask(algorithm, [], n=2)
     assert first.config == space.default() == {"lr": 1e-3, "layers": 7}
     assert second.config != first.config
@@ -119,7 +123,7 @@ def test_the_default_configuration_comes_first_and_once(name: str) -> None:
 
 def test_a_small_space_is_used_up_before_anything_repeats(name: str) -> None:
     space = Space({"a": Choice(["x", "y"]), "b": Int(1, 4), "c": Choice([0, 1, 2], when={"a": "x"})})
-    algorithm = algorithms.create(name, space, ONE, seed=0)
+    algorithm = create(name, space, ONE, seed=0)
     past: list[Observation] = []
     for number in range(1, 13):  # 4 * 3 with c, 4 without it: 16 in all
         (proposal,) = ask(algorithm, past, first_id=number)
@@ -164,7 +168,7 @@ def _degenerate() -> dict[str, list[Observation]]:
 def test_degenerate_histories_neither_crash_nor_warn(name: str, objectives: Objectives, case: str) -> None:
     past = _degenerate()[case]
     pending = [suggested(90, MIXED.decode(np.full(len(MIXED), 0.9)))]
-    (proposal,) = ask(algorithms.create(name, MIXED, objectives, seed=0), past, pending)
+    (proposal,) = ask(create(name, MIXED, objectives, seed=0), past, pending)
     MIXED.check(proposal.config)
     for numbers in (proposal.mean, proposal.sd):
         assert numbers is None or np.all(np.isfinite(list(numbers.values())))
@@ -183,7 +187,7 @@ def test_degenerate_histories_neither_crash_nor_warn(name: str, objectives: Obje
 )
 def test_references_limits_and_many_objectives(name: str, objectives: dict[str, object]) -> None:
     built = Objectives.from_dict(objectives)
-    (proposal,) = ask(algorithms.create(name, PLANE, built, seed=0), history(PLANE, built, 10))
+    (proposal,) = ask(create(name, PLANE, built, seed=0), history(PLANE, built, 10))
     PLANE.check(proposal.config)
 
 
@@ -191,8 +195,8 @@ def test_a_maximised_metric_is_a_minimised_one_turned_round(name: str) -> None:
     down, up = Objectives.from_dict({"score": "minimize"}), Objectives.from_dict({"score": "maximize"})
     past = history(PLANE, down, 9)
     turned = [observed(o.trial, o.config, {"score": -o.metrics["score"]}) for o in past]
-    (a,) = ask(algorithms.create(name, PLANE, down, seed=0), past)
-    (b,) = ask(algorithms.create(name, PLANE, up, seed=0), turned)
+    (a,) = ask(create(name, PLANE, down, seed=0), past)
+    (b,) = ask(create(name, PLANE, up, seed=0), turned)
     assert a.config == b.config
     assert a.sd == b.sd
     assert (a.mean is None) == (b.mean is None)

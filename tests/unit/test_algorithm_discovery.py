@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+import paretune as pt
 from paretune import algorithms
+from paretune.algorithms import Problem
 from paretune.errors import AlgorithmError
 from paretune.objective import Objectives
 from paretune.space import Float, Space
+from paretune.study import AlgorithmSpec
 
-SPACE, OBJECTIVES = Space({"x": Float(0, 1)}), Objectives.from_dict({"error": "minimize"})
+PROBLEM = Problem(space=Space({"x": Float(0, 1)}), objectives=Objectives.from_dict({"error": "minimize"}))
 
 
 def test_each_public_file_is_an_algorithm() -> None:
@@ -27,7 +30,8 @@ def test_listing_imports_none_of_them_and_random_needs_no_torch() -> None:
         "import sys; from paretune import algorithms; from paretune.objective import Objectives\n"
         "from paretune.space import Float, Space\n"
         "assert 'paretune.algorithms.' + algorithms.names()[0] not in sys.modules\n"
-        "algorithms.create('random', Space({'x': Float(0, 1)}), Objectives.from_dict({'e': 'minimize'}), seed=0)\n"
+        "space, objectives = Space({'x': Float(0, 1)}), Objectives.from_dict({'e': 'minimize'})\n"
+        "algorithms.create('random', algorithms.Problem(space=space, objectives=objectives))\n"
         "assert 'torch' not in sys.modules and 'ray' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
@@ -35,19 +39,46 @@ def test_listing_imports_none_of_them_and_random_needs_no_torch() -> None:
 
 def test_an_unknown_name_says_which_one_may_be_meant() -> None:
     with pytest.raises(AlgorithmError, match="must be one of gp, random, sobol, got 'sobel'") as caught:
-        algorithms.create("sobel", SPACE, OBJECTIVES, seed=0)
+        algorithms.create("sobel", PROBLEM)
     assert caught.value.hint == "did you mean 'sobol'?"
 
 
 @pytest.mark.parametrize("name", ["_base", "", "algorithms.gp", "Random"])
 def test_what_is_no_algorithm_is_refused(name: str) -> None:
     with pytest.raises(AlgorithmError):
-        algorithms.create(name, SPACE, OBJECTIVES, seed=0)
+        algorithms.create(name, PROBLEM)
 
 
 def test_a_proposal_must_be_asked_for() -> None:
-    algorithm = algorithms.create("random", SPACE, OBJECTIVES, seed=0)
+    algorithm = algorithms.create("random", PROBLEM)
     with pytest.raises(ValueError, match="n must be >= 1"):
         algorithms.propose(
             algorithm, name="random", history=[], pending=[], n=0, seed=0, first_id=1, history_position=0
         )
+
+
+@pytest.mark.parametrize("chosen", ["gp", pt.GP(), {"name": "gp"}, {}])
+def test_an_algorithm_without_settings_is_its_name(chosen: object) -> None:
+    assert AlgorithmSpec.model_validate(chosen).model_dump() == "gp"
+
+
+@pytest.mark.parametrize("chosen", [pt.GP(initial=8), {"name": "gp", "initial": 8}, {"initial": 8}])
+def test_settings_come_typed_or_as_a_mapping_and_go_back_to_one(chosen: object) -> None:
+    spec = AlgorithmSpec.model_validate(chosen)
+    assert spec.model_dump() == {"name": "gp", "initial": 8}
+    assert AlgorithmSpec.model_validate(spec.model_dump()) == spec
+    algorithms.check(spec)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message", "hint"),
+    [
+        ({"name": "gp", "inital": 8}, "algorithm: gp: unknown setting 'inital'", "did you mean 'initial'?"),
+        ({"name": "random", "initial": 8}, "algorithm: random: unknown setting 'initial'", "random has no settings"),
+        ({"name": "gp", "initial": 0}, "algorithm: gp: initial: input should be greater than or equal to 1", None),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_starts(chosen: object, message: str, hint: str | None) -> None:
+    with pytest.raises(AlgorithmError, match=message) as caught:
+        algorithms.check(AlgorithmSpec.model_validate(chosen))
+    assert caught.value.hint == hint

@@ -1,9 +1,10 @@
-"""What an algorithm is."""
+"""What an algorithm is, and what it is made for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,16 +13,30 @@ from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Space
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is searched, and for what: all that stays the same in all of a study.
+
+    `seed` is the study's, for what is drawn once and for all, as one low-discrepancy sequence.
+    """
+
+    space: Space
+    objectives: Objectives
+    seed: int = 0
+
+
 class Algorithm(Protocol):
     """Proposes configurations: a pure function of the study so far.
 
     Equal arguments give equal proposals, bit for bit on one machine, whatever was asked before: an algorithm keeps
     nothing that cannot be rebuilt from `history`, and a cache may only make it faster. It leaves the global random
     generators and thread settings as they were, and must pickle.
+
+    A class attribute `Settings` names the class of its settings, where it has any.
     """
 
-    def __init__(self, space: Space, objectives: Objectives, *, seed: int) -> None:
-        """`seed` is the study's: for what must stay the same in all of a study, as one low-discrepancy sequence."""
+    def __init__(self, problem: Problem, settings: Any) -> None:
+        """Raises AlgorithmError for a problem it does not serve."""
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator

@@ -8,10 +8,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
-from paretune.algorithms._base import Algorithm
+from pydantic import ValidationError
+
+from paretune.algorithms._base import Algorithm, Problem
+from paretune.algorithms._settings import Settings
 from paretune.errors import AlgorithmError, nearest
-from paretune.objective import Objectives
-from paretune.space import Space
+from paretune.study import AlgorithmSpec
 
 _PACKAGE = "paretune.algorithms"
 
@@ -22,17 +24,48 @@ def names() -> list[str]:
     return sorted(module.name for module in found if not module.name.startswith("_"))
 
 
-def create(name: str, space: Space, objectives: Objectives, *, seed: int) -> Algorithm:
-    """Build an algorithm by its name, importing no other; raises AlgorithmError for a name that is not one."""
-    check(name)
-    kind = _public_class(importlib.import_module(f"{_PACKAGE}.{name}"))
-    return kind(space, objectives, seed=seed)
+def create(chosen: AlgorithmSpec | Settings | str, problem: Problem) -> Algorithm:
+    """Build an algorithm, importing no other; raises AlgorithmError for an unknown name or setting."""
+    spec = AlgorithmSpec.model_validate(chosen)
+    kind = _kind(spec.name)
+    return kind(problem, _settings(spec, kind))
 
 
-def check(name: str) -> None:
-    """Raise AlgorithmError for a name that is no algorithm's; imports none."""
-    if name not in names():
-        raise AlgorithmError(f"algorithm: must be one of {', '.join(names())}, got {name!r}", hint=_hint(name))
+def check(spec: AlgorithmSpec) -> None:
+    """Raise AlgorithmError for an unknown name or setting; imports no algorithm unless something is set about it."""
+    if spec.name not in names():
+        raise AlgorithmError(
+            f"algorithm: must be one of {', '.join(names())}, got {spec.name!r}", hint=_hint(spec.name)
+        )
+    if spec.settings:
+        _settings(spec, _kind(spec.name))
+
+
+def _kind(name: str) -> type[Algorithm]:
+    check(AlgorithmSpec(name=name))
+    return _public_class(importlib.import_module(f"{_PACKAGE}.{name}"))
+
+
+def _settings(spec: AlgorithmSpec, kind: type[Algorithm]) -> Settings:
+    fields: type[Settings] = getattr(kind, "Settings", Settings)
+    try:
+        return fields.model_validate(dict(spec.settings))
+    except ValidationError as error:
+        raise _readable(error, spec.name, fields) from None
+
+
+def _readable(error: ValidationError, name: str, fields: type[Settings]) -> AlgorithmError:
+    """The most telling of pydantic's complaints, in our form."""
+    first = min(error.errors(), key=lambda complaint: complaint["type"] != "extra_forbidden")
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        known = list(fields.model_fields)
+        hint = nearest(path[-1], known) if known else f"{name} has no settings"
+        return AlgorithmError(f"algorithm: {name}: unknown setting {path[-1]!r}", hint=hint)
+    message = first["msg"].removeprefix("Value error, ")
+    return AlgorithmError(
+        f"algorithm: {': '.join([name, *path])}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+    )
 
 
 def _hint(name: object) -> str | None:

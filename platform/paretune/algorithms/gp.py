@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from paretune.algorithms._base import Problem
 from paretune.algorithms._gp.acquire import Acquisition
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.knowledge import Knowledge, learn, results
 from paretune.algorithms._gp.optimize import Candidate, Search
+from paretune.algorithms._gp.settings import GP
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._untried import keys
-from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
-from paretune.space import Config, Space
+from paretune.space import Config
 
 _FIT_SEED = 0  # the fit draws nothing; should a library begin to, equal histories still give equal fits
 
@@ -33,10 +34,13 @@ class GaussianProcess:
     away from there. With fewer than two results the space-filling start goes on.
     """
 
-    def __init__(self, space: Space, objectives: Objectives, *, seed: int) -> None:
-        self._space, self._objectives, self._seed = space, objectives, seed
-        self._encoding = Encoding(space)
-        self._initial = max(5, 2 * len(space))
+    Settings = GP
+
+    def __init__(self, problem: Problem, settings: GP) -> None:
+        self._space, self._objectives, self._seed = problem.space, problem.objectives, problem.seed
+        self._settings = settings
+        self._encoding = Encoding(problem.space)
+        self._initial = settings.initial or max(5, 2 * len(problem.space))
         self._learnt: tuple[list[Observation], Knowledge] | None = None  # of the last history: faster, never different
 
     def __getstate__(self) -> dict[str, Any]:

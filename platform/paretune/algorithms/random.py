@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from paretune.algorithms._base import Problem
+from paretune.algorithms._settings import Settings
 from paretune.algorithms._untried import default_first, first_untried, keys, uniform_points
-from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
-from paretune.space import Space
 
 
 class Random:
     """Uniform over the unit cube, the default configuration first; repeats nothing while something is untried."""
 
-    def __init__(self, space: Space, objectives: Objectives, *, seed: int) -> None:
-        self._space = space
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self._space = problem.space
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator

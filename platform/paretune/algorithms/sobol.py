@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from paretune.algorithms._base import Problem
 from paretune.algorithms._initial import next_initial
+from paretune.algorithms._settings import Settings
 from paretune.algorithms._untried import keys
-from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
-from paretune.space import Space
 
 
 class Sobol:
@@ -19,8 +19,8 @@ class Sobol:
     Nothing counts the points: the next one is the first untried, so a resumed study goes on with the same sequence.
     """
 
-    def __init__(self, space: Space, objectives: Objectives, *, seed: int) -> None:
-        self._space, self._seed = space, seed
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self._space, self._seed = problem.space, problem.seed
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator

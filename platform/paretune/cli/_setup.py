@@ -42,7 +42,7 @@ def validate(
     console.print(f"{_specs.locate(spec)}: all is well", markup=False, soft_wrap=True)
     budget = f"{search.trials} trials" + (f" or {search.hours:g} hours" if search.hours else "")
     for line in (
-        f"{checked.name}: {budget} of {checked.trainable} by {search.algorithm}, into {checked.store}",
+        f"{checked.name}: {budget} of {checked.trainable} by {search.algorithm.name}, into {checked.store}",
         f"{search.concurrency} at a time, {train.workers} worker(s) each",
         ", ".join(_objective(objective) for objective in checked.objectives),
     ):

@@ -32,11 +32,10 @@ def read(spec_or_name: str, changes: Mapping[str, Any]) -> tuple[StudySpec, Path
 
     path = locate(spec_or_name)
     spec = load(path, changes)
-    if spec.search.algorithm not in algorithms.names():
-        raise AlgorithmError(
-            f"{path}: search: algorithm: there is no {spec.search.algorithm!r}",
-            hint=nearest(spec.search.algorithm, algorithms.names()),
-        )
+    try:
+        algorithms.check(spec.search.algorithm)
+    except AlgorithmError as error:
+        raise error.located(f"{path}: search") from None
     loading.check(spec.trainable, base=path.parent)
     return spec, path.parent
 

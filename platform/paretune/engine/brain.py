@@ -12,10 +12,10 @@ from typing import Any
 import ray
 
 from paretune import algorithms
+from paretune.algorithms import Problem
 from paretune.log import Log
-from paretune.objective import Objectives
 from paretune.records import Observation, Suggestion
-from paretune.space import Space
+from paretune.study import AlgorithmSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,9 @@ class Question:
 class _Brain:
     """The actor. It remembers the history it was told, to be told only the news; one that was restarted says so."""
 
-    def __init__(self, name: str, space: Space, objectives: Objectives, seed: int) -> None:
-        self._name, self._seed = name, seed
-        self._algorithm = algorithms.create(name, space, objectives, seed=seed)
+    def __init__(self, algorithm: AlgorithmSpec, problem: Problem) -> None:
+        self._name, self._seed = algorithm.name, problem.seed
+        self._algorithm = algorithms.create(algorithm, problem)
         self._history: list[Observation] = []
 
     def answer(self, question: Question) -> Suggestion | None:
@@ -57,9 +57,9 @@ class _Brain:
 class Brain:
     """The driver's side: one question at a time, its answer fetched when it is there."""
 
-    def __init__(self, name: str, space: Space, objectives: Objectives, *, seed: int) -> None:
+    def __init__(self, algorithm: AlgorithmSpec, problem: Problem) -> None:
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Brain)
-        self._actor: Any = actor.remote(name, space, objectives, seed)
+        self._actor: Any = actor.remote(algorithm, problem)
         self._answer: Any = None
         self._whole: Question | None = None
         self._told = 0

@@ -19,6 +19,7 @@ import ray
 from ray import tune
 from ray.util.placement_group import placement_group_table
 
+from paretune.algorithms import Problem
 from paretune.engine import checkpoints
 from paretune.engine.brain import Brain
 from paretune.engine.gang import Gang
@@ -86,7 +87,8 @@ def execute(
     )
     recorder.add_listener(checkpoints.Pruner(folder))
     stopper = StudyStopper(spec, recorder)
-    brain = Brain(spec.search.algorithm, spec.space, spec.objectives, seed=spec.search.seed)
+    problem = Problem(space=spec.space, objectives=spec.objectives, seed=spec.search.seed)
+    brain = Brain(spec.search.algorithm, problem)
     try:
         with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:
             _fit(spec, setup, recorder, brain, gangs, stopper, scratch=scratch)

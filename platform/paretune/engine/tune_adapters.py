@@ -143,7 +143,7 @@ class StudySearcher(Searcher):
             while suggestion is None and not self._running and not self._stopper.stop_all():
                 suggestion = self._brain.fetch(timeout_s=_WAIT_S)
         except Exception as error:
-            self._recorder.broken = _algorithm_failed(self._spec.search.algorithm, error)
+            self._recorder.broken = _algorithm_failed(self._spec.search.algorithm.name, error)
             return None
         return suggestion
 

@@ -20,7 +20,7 @@ _STATES = {"closed": "finished", "interrupted": "interrupted"}
 
 def header(spec: StudySpec, log: Log, provenance: Provenance) -> Html:
     """The study's name and what came of it, in one sentence."""
-    about = [spec.trainable, spec.search.algorithm, _state(log), f"made {_date(provenance.created_s)}"]
+    about = [spec.trainable, spec.search.algorithm.name, _state(log), f"made {_date(provenance.created_s)}"]
     return element(
         "header",
         element("p", "paretune", class_="brand"),

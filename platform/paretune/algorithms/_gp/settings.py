@@ -1,0 +1,20 @@
+"""What may be set about Gaussian-process optimisation. Imports no torch: a spec is checked with it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from paretune.algorithms._settings import Settings
+
+
+class GP(Settings):
+    """Gaussian-process Bayesian optimisation; every field left out is chosen automatically.
+
+    `initial` is how many trials the space-filling start has, the default configuration included.
+    """
+
+    algorithm: ClassVar[str] = "gp"
+
+    initial: int | None = Field(default=None, ge=1)
