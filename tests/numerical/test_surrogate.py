@@ -127,7 +127,7 @@ def test_where_trials_fail_is_learnt() -> None:
     X_nf = np.linspace(0, 1, 21)[:, None]
     with reproducible(0):
         model = Feasibility(X_nf, X_nf[:, 0] < 0.62, dimensions=1)
-        log_p = model.log_probability(torch.tensor([[[0.1]], [[0.5]], [[0.625]], [[0.9]]], dtype=torch.double))
+        log_p = model.log_probability(torch.tensor([[0.1], [0.5], [0.625], [0.9]], dtype=torch.double))
     p = log_p.exp().tolist()
     assert p[0] > 0.99
     assert p[1] > 0.95

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from paretune.algorithms._gp.encoding import Encoding, neighbours
-from paretune.space import Choice, Float, Int, Parameter, Space, Value
+from paretune.algorithms._gp.encoding import Encoding
+from paretune.space import Choice, Float, Int, Space
 
 SPACE = Space(
     {
@@ -49,28 +49,3 @@ def test_what_is_absent_never_matters() -> None:
     points[:, 5:] = rng.random((20, 2))
     X = encoding.features([SPACE.decode(x) for x in points])
     assert np.array_equal(X, np.tile(X[0], (20, 1)))
-
-
-def test_a_gradient_moves_no_parameter_that_switches_another() -> None:
-    space = Space({"depth": Int(1, 50), "width": Int(1, 50), "skip": Float(0, 1, when={"depth": 50})})
-    relaxed = Encoding(space).relaxed({"depth": 50, "width": 3, "skip": 0.1})
-    assert [column.name for column in relaxed] == ["width", "skip"]
-    assert [column.name for column in Encoding(space).relaxed({"depth": 3, "width": 3})] == ["width"]
-
-
-@pytest.mark.parametrize(
-    ("parameter", "value", "expected"),
-    [
-        (Int(1, 5), 3, [2, 4]),
-        (Int(1, 5), 1, [2]),
-        (Int(1, 500, log=True), 500, [499]),
-        (Int(8, 64, step="power2"), 16, [8, 32]),
-        (Int(0, 30, step=10), 30, [20]),
-        (Float(0, 1, step=0.25), 0.5, [0.25, 0.75]),
-        (Choice(["s", "m", "l"], ordered=True), "s", ["m"]),
-        (Choice(["a", "b", "c"]), "b", ["a", "c"]),
-        (Choice(["only"]), "only", []),
-    ],
-)
-def test_neighbours_are_one_step_away(parameter: Parameter, value: Value, expected: list[Value]) -> None:
-    assert [parameter.from_unit(unit) for unit in neighbours(parameter, value)] == expected

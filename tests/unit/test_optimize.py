@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.optimize import Search
 from paretune.space import Choice, Config, Float, Int, Space
@@ -25,7 +26,7 @@ MIXED = Space(
 def nearness(encoding: Encoding, target: Config) -> Search:
     """Minus the squared distance to the target's columns, as an objective."""
     target_f = torch.from_numpy(encoding.features([target])[0])
-    return Search(lambda X_tf: -((X_tf - target_f) ** 2).sum(-1), encoding, set())
+    return Search(lambda X_tf: -((X_tf - target_f) ** 2).sum(-1), Cube(encoding), set())
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -50,7 +51,7 @@ def test_what_is_taken_is_not_found_again() -> None:
     encoding = Encoding(space)
     search = nearness(encoding, {"a": 1000, "b": True})
     taken = {space.key({"a": a, "b": True}) for a in range(990, 1011)}
-    found = Search(search._objective, encoding, taken).best([], np.random.default_rng(0))
+    found = Search(search._objective, Cube(encoding), taken).best([], np.random.default_rng(0))
     assert found is not None
     assert found.config in ({"a": 989, "b": True}, {"a": 1011, "b": True})
 
@@ -65,10 +66,11 @@ def test_a_small_space_is_searched_whole() -> None:
         return torch.tensor([order[row.numpy().tobytes()] for row in X_tf], dtype=torch.double)
 
     taken = {space.key(_all(space)[int(np.argmax(table))])}
-    found = Search(objective, encoding, taken).best([], np.random.default_rng(0))
+    found = Search(objective, Cube(encoding), taken).best([], np.random.default_rng(0))
     assert found is not None
     assert found.value == np.sort(table)[-2]
-    assert Search(objective, encoding, {space.key(c) for c in _all(space)}).best([], np.random.default_rng(0)) is None
+    exhausted = Search(objective, Cube(encoding), {space.key(config) for config in _all(space)})
+    assert exhausted.best([], np.random.default_rng(0)) is None
 
 
 def _all(space: Space) -> list[Config]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from paretune.algorithms._base import Problem
 from paretune.algorithms._gp.acquire import Acquisition
+from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.knowledge import Knowledge, learn, results
@@ -40,6 +41,7 @@ class GaussianProcess:
         self._space, self._objectives, self._seed = problem.space, problem.objectives, problem.seed
         self._settings = settings
         self._encoding = Encoding(problem.space)
+        self._cube = Cube(self._encoding)
         self._initial = settings.initial or max(5, 2 * len(problem.space))
         self._learnt: tuple[list[Observation], Knowledge] | None = None  # of the last history: faster, never different
 
@@ -86,7 +88,7 @@ class GaussianProcess:
     ) -> Candidate:
         acquisition = Acquisition(
             knowledge.surrogate,
-            observed_bf=knowledge.X_nf,
+            leaders_bf=knowledge.leaders_bf,
             pending_pf=self._encoding.features(waiting),
             reference_m=knowledge.reference_m,
             limits_m=knowledge.limits_m,
@@ -96,7 +98,7 @@ class GaussianProcess:
         under_way = {self._space.key(config) for config in waiting}
         tried = under_way | keys(self._space, history, [])
         for taken in (tried, under_way, set[Any]()):  # an exhausted space is tried again, what is under way last
-            found = Search(acquisition, self._encoding, taken).best(knowledge.leaders, np.random.default_rng(seed))
+            found = Search(acquisition, self._cube, taken).best(knowledge.leaders, np.random.default_rng(seed))
             if found is not None:
                 return found
         raise AssertionError("nothing is taken, and yet nothing was found")

@@ -1,46 +1,36 @@
 """How much trying a configuration is worth.
 
-Noisy expected improvement for one objective, noisy expected hypervolume improvement for several, in the logarithmic
-forms of Ament et al. (2023, arXiv:2310.20708), integrated over what the pending trials may return.
+Noisy expected improvement for one objective, noisy expected hypervolume improvement for several. What the observed
+leaders are really worth, and what the pending trials will return, is imagined several times over (Letham et al., 2019,
+arXiv:1706.07094; Daulton et al., 2021, arXiv:2105.08195); given one such draw, the expectation over the new point is
+in closed form (`improvement`), so that the acquisition is smooth and its gradient cheap.
 
-Legend: b observed, p pending, t test points, f columns, m objectives; everything in standardised minimised units.
+Legend: b leaders, p imagined points (leaders, then pending), t test points, f columns, m objectives, k members, s
+draws; everything in standardised minimised units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 import torch
-from botorch.acquisition.acquisition import AcquisitionFunction
-from botorch.acquisition.logei import qLogNoisyExpectedImprovement
-from botorch.acquisition.multi_objective import logei as _logei
-from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
-from botorch.acquisition.multi_objective.objective import WeightedMCMultiOutputObjective
-from botorch.acquisition.multi_objective.utils import get_default_partitioning_alpha
-from botorch.acquisition.objective import LinearMCObjective
-from botorch.models import SingleTaskGP
-from botorch.sampling.normal import SobolQMCNormalSampler
+from scipy.stats import norm, qmc
 
+from paretune.algorithms._gp.boxes import Boxes
 from paretune.algorithms._gp.feasibility import Feasibility
+from paretune.algorithms._gp.improvement import log_expected_improvement, log_expected_overlap, log_mean_exp
 from paretune.algorithms._gp.surrogate import Surrogate
 
 Array = npt.NDArray[np.float64]
 
-_logei._load_attempted = True
-"""Keeps BoTorch from compiling a C++ kernel when first used: results would depend on whether a compiler is there, and
-a process killed meanwhile leaves a lock that the next one waits on for ever."""
-
-
-Constraint: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
-"""BoTorch's form of a limit: negative where it is kept."""
+_DRAWS = 32
+_DRAWS_SEVERAL = 16  # each has its own front
 
 
 class Acquisition:
     """The logarithm of the expected improvement, times the probability of ending well where trials have failed.
 
+    `leaders_bf` are the observed points that may be the best (or on the front), `pending_pf` what is under way;
     `reference_m` and `limits_m` have shape (m,), the limits infinite where there is none.
     """
 
@@ -48,7 +38,7 @@ class Acquisition:
         self,
         surrogate: Surrogate,
         *,
-        observed_bf: Array,
+        leaders_bf: Array,
         pending_pf: Array,
         reference_m: Array,
         limits_m: Array,
@@ -56,88 +46,53 @@ class Acquisition:
         seed: int,
     ) -> None:
         self._feasibility = feasibility
-        distinct_bf = np.unique(observed_bf, axis=0)  # equal rows make a singular covariance
-        self._improvement = (_improvement if len(limits_m) == 1 else _hypervolume_improvement)(
-            surrogate.model,
-            torch.from_numpy(distinct_bf),
-            torch.from_numpy(pending_pf) if len(pending_pf) else None,
-            reference_m=torch.from_numpy(reference_m),
-            limits=_limits(limits_m),
-            seed=seed,
-        )
+        self._limits = [(j, float(limit)) for j, limit in enumerate(limits_m) if np.isfinite(limit)]
+        imagined_pf = torch.from_numpy(np.concatenate([leaders_bf, pending_pf]))
+        m = len(limits_m)
+        draws = _DRAWS if m == 1 else _DRAWS_SEVERAL
+        normal_msp = _normal(m, draws, len(imagined_pf), seed)
+        with torch.no_grad():
+            grown = [
+                posterior.imagine(imagined_pf, normal_sp)
+                for posterior, normal_sp in zip(surrogate.posteriors, normal_msp, strict=True)
+            ]
+        self._posteriors = [posterior for posterior, _ in grown]
+        values_kspm = torch.stack([values_ksp for _, values_ksp in grown], dim=-1)
+        kept_ksp = (values_kspm <= torch.from_numpy(limits_m)).all(-1)
+        self._any_kept = bool(kept_ksp.any())
+        if m == 1:
+            worst = values_kspm.amax() + 1.0
+            self._best_k1s = torch.where(kept_ksp, values_kspm[..., 0], worst).amin(-1)[:, None, :]
+        else:
+            self._boxes = Boxes(values_kspm, kept_ksp, torch.from_numpy(reference_m))
 
     def __call__(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The value of each point by itself; shape (t,)."""
-        X_t1f = X_tf.unsqueeze(-2)
-        value_t: torch.Tensor = self._improvement(X_t1f)
-        return value_t if self._feasibility is None else value_t + self._feasibility.log_probability(X_t1f)
+        moments = [posterior(X_tf) for posterior in self._posteriors]
+        value_t = self._improvement(*moments[0]) if len(moments) == 1 else self._growth(moments)
+        for j, limit in self._limits:
+            mean_kts, sd_kt1 = moments[j]
+            value_t = value_t + log_mean_exp(torch.special.log_ndtr((limit - mean_kts) / sd_kt1), (0, 2))
+        return value_t if self._feasibility is None else value_t + self._feasibility.log_probability(X_tf)
+
+    def _improvement(self, mean_kts: torch.Tensor, sd_kt1: torch.Tensor) -> torch.Tensor:
+        return log_mean_exp(log_expected_improvement(mean_kts, sd_kt1, self._best_k1s), (0, 2))
+
+    def _growth(self, moments: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        """Of the hypervolume."""
+        overlaps_ktsc = sum(
+            log_expected_overlap(mean_kts[..., None], sd_kt1[..., None], lower_k1sc, upper_k1sc)
+            for (mean_kts, sd_kt1), lower_k1sc, upper_k1sc in zip(
+                moments, self._boxes.lower, self._boxes.upper, strict=True
+            )
+        )
+        assert isinstance(overlaps_ktsc, torch.Tensor)
+        volumes_kts = torch.logsumexp(overlaps_ktsc.masked_fill(~self._boxes.real_k1sc, -torch.inf), -1)
+        return log_mean_exp(volumes_kts, (0, 2))
 
 
-def _improvement(
-    model: SingleTaskGP,
-    observed_bf: torch.Tensor,
-    pending_pf: torch.Tensor | None,
-    *,
-    reference_m: torch.Tensor,
-    limits: list[Constraint] | None,
-    seed: int,
-) -> AcquisitionFunction:
-    """Of one objective, which needs no reference."""
-    return qLogNoisyExpectedImprovement(
-        model,
-        observed_bf,
-        X_pending=pending_pf,
-        sampler=SobolQMCNormalSampler(torch.Size([_samples(1)]), seed=seed),
-        objective=LinearMCObjective(_maximized(1)),
-        constraints=limits,
-        prune_baseline=True,
-    )
-
-
-def _hypervolume_improvement(
-    model: SingleTaskGP,
-    observed_bf: torch.Tensor,
-    pending_pf: torch.Tensor | None,
-    *,
-    reference_m: torch.Tensor,
-    limits: list[Constraint] | None,
-    seed: int,
-) -> AcquisitionFunction:
-    """Of the volume between the front and the reference."""
-    m = len(reference_m)
-    return qLogNoisyExpectedHypervolumeImprovement(
-        model,
-        _maximized(m) * reference_m,
-        observed_bf,
-        X_pending=pending_pf,
-        sampler=SobolQMCNormalSampler(torch.Size([_samples(m)]), seed=seed),
-        objective=WeightedMCMultiOutputObjective(_maximized(m)),
-        constraints=limits,
-        prune_baseline=True,
-        alpha=get_default_partitioning_alpha(m),
-    )
-
-
-def _samples(m: int) -> int:
-    """Draws of the posterior: each costs a partitioning of the objectives' space, slow from three objectives on."""
-    return 128 if m <= 2 else 32
-
-
-def _maximized(m: int) -> torch.Tensor:
-    """BoTorch maximises: the weights that turn minimised outcomes round, shape (m,)."""
-    return -torch.ones(m, dtype=torch.double)
-
-
-def _limits(limits_m: Array) -> list[Constraint] | None:
-    found: list[Constraint] = [_Limit(j, float(limit)) for j, limit in enumerate(limits_m) if np.isfinite(limit)]
-    return found or None
-
-
-class _Limit:
-    """An upper bound of one outcome."""
-
-    def __init__(self, outcome: int, limit: float) -> None:
-        self._outcome, self._limit = outcome, limit
-
-    def __call__(self, samples: torch.Tensor) -> torch.Tensor:
-        return samples[..., self._outcome] - self._limit
+def _normal(m: int, draws: int, points: int, seed: int) -> torch.Tensor:
+    """Quasi-random standard normal numbers; shape (m, draws, points)."""
+    sequence = qmc.Sobol(m * points, scramble=True, rng=np.random.default_rng(seed))
+    uniform = np.clip(sequence.random(draws), 1e-6, 1 - 1e-6)
+    return torch.from_numpy(norm.ppf(uniform).reshape(draws, m, points).swapaxes(0, 1).copy())

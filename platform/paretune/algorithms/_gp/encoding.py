@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from paretune.space import INACTIVE, Choice, Config, Int, Parameter, Space, Value
+from paretune.space import INACTIVE, Choice, Config, Parameter, Space
 
 Array = npt.NDArray[np.float64]
 
@@ -26,7 +26,10 @@ FINE = 8
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Where a parameter stands: coordinate `index` of the cube, columns `start` to `start + width` of the model."""
+    """Where a parameter stands: coordinate `index` of the cube, columns `start` to `start + width` of the model.
+
+    `relaxed`: a gradient may move it, because it is continuous or fine, and switches nothing on or off.
+    """
 
     name: str
     parameter: Parameter
@@ -52,7 +55,7 @@ class Encoding:
         columns: list[Column] = []
         start = 0
         for index, (name, parameter) in enumerate(space.items()):
-            width = int(parameter.cardinality) if _nominal(parameter) and parameter.cardinality > 2 else 1
+            width = int(parameter.cardinality) if nominal(parameter) and parameter.cardinality > 2 else 1
             relaxed = _fine(parameter) and name not in parents
             columns.append(Column(name, parameter, index, start, width, relaxed))
             start += width
@@ -63,11 +66,6 @@ class Encoding:
     def labels(self) -> list[str]:
         """A name for each column; shape (f,)."""
         return [label for column in self.columns for label in column.labels]
-
-    @property
-    def discrete(self) -> list[Column]:
-        """The parameters with neighbouring values: all but the continuous ones."""
-        return [column for column in self.columns if math.isfinite(column.parameter.cardinality)]
 
     def features(self, configs: Sequence[Config]) -> Array:
         """Model inputs X_nf of configurations; shape (n, f)."""
@@ -81,33 +79,18 @@ class Encoding:
                     row_f[part] = 0.0
         return X_nf
 
-    def relaxed(self, config: Config) -> list[Column]:
-        """The parameters of a configuration that a gradient may move; none of them switches another on or off."""
-        return [column for column in self.columns if column.relaxed and column.name in config]
-
     def _values(self, column: Column, config: Config) -> Array | float:
         unit = column.parameter.to_unit(config[column.name])
-        if not _nominal(column.parameter):
+        if not nominal(column.parameter):
             return unit
         option = math.floor(unit * column.parameter.cardinality)
         return float(option) if column.width == 1 else np.eye(column.width)[option] / math.sqrt(2)
 
 
-def neighbours(parameter: Parameter, value: Value) -> list[float]:
-    """Coordinates of the values one step away from a discrete one: the next in order, or any other option."""
-    if isinstance(parameter, Int):
-        place = parameter.values.index(int(value))  # type: ignore[arg-type]
-        around = (place - 1, place + 1)
-        return [parameter.to_unit(parameter.values[i]) for i in around if 0 <= i < parameter.cardinality]
-    bins = int(parameter.cardinality)
-    place = math.floor(parameter.to_unit(value) * bins)
-    others = range(bins) if _nominal(parameter) else (place - 1, place + 1)
-    return [(i + 0.5) / bins for i in others if i != place and 0 <= i < bins]
-
-
-def _nominal(parameter: Parameter) -> bool:
+def nominal(parameter: Parameter) -> bool:
+    """Whether its values have no order."""
     return isinstance(parameter, Choice) and not parameter.ordered
 
 
 def _fine(parameter: Parameter) -> bool:
-    return not _nominal(parameter) and parameter.cardinality > FINE
+    return not nominal(parameter) and parameter.cardinality > FINE

@@ -24,12 +24,12 @@ class Feasibility:
     """A model of ending well; X_nf are the encoded configurations, well_n how their trials ended."""
 
     def __init__(self, X_nf: Array, well_n: npt.NDArray[np.bool_], *, dimensions: int) -> None:
-        self._surrogate = fit(X_nf, 1.0 - well_n[:, None].astype(np.float64), dimensions=dimensions, shortest=_SHORTEST)
+        surrogate = fit(X_nf, 1.0 - well_n[:, None].astype(np.float64), dimensions=dimensions, shortest=_SHORTEST)
+        (self._posterior,) = surrogate.posteriors
+        self._half = surrogate.scale.apply(np.array([0.5])).item()
 
-    def log_probability(self, X_t1f: torch.Tensor) -> torch.Tensor:
-        """log P(the trial ends well); shape (t,) from points of shape (t, 1, f)."""
-        posterior = self._surrogate.model.posterior(X_t1f)
-        half = self._surrogate.scale.apply(np.array([0.5])).item()
-        mean_t, variance_t = posterior.mean[..., 0, 0], posterior.variance[..., 0, 0]
-        log_probability_t: torch.Tensor = torch.special.log_ndtr((half - mean_t) / variance_t.clamp_min(1e-12).sqrt())
+    def log_probability(self, X_tf: torch.Tensor) -> torch.Tensor:
+        """log P(the trial ends well); shape (t,)."""
+        mean_kt1, sd_kt1 = self._posterior(X_tf)
+        log_probability_t: torch.Tensor = torch.special.log_ndtr((self._half - mean_kt1) / sd_kt1)[0, :, 0]
         return log_probability_t

@@ -21,7 +21,9 @@ from paretune.space import Config
 
 Array = npt.NDArray[np.float64]
 
-_LEADERS = 3  # of a single objective; with several, the whole front leads
+_LEADERS = 10
+_LEADERS_SEVERAL = 30
+"""What is imagined anew in every draw: whatever may be the best, or on the front, when noise is taken away."""
 
 _LARGEST = 1e100  # squares of larger values are not numbers any more
 
@@ -32,8 +34,8 @@ class Knowledge:
 
     surrogate: Surrogate
     feasibility: Feasibility | None
-    X_nf: Array
     leaders: list[Config]
+    leaders_bf: Array
     reference_m: Array
     limits_m: Array
 
@@ -52,14 +54,16 @@ def learn(history: Sequence[Observation], objectives: Objectives, encoding: Enco
     keep_m = np.fmax(reference_m, np.where(np.isfinite(limits_m), limits_m, np.nan))
     surrogate = fit(X_nf, Y_nm, dimensions=len(encoding.space), keep_m=keep_m)
 
+    predicted_nm, _ = surrogate.predict(X_nf)
+    leading = _leading(predicted_nm, Y_nm, limits_m)
     bounded_nm = surrogate.scale.bound(Y_nm)
     feasible_n = np.all(Y_nm <= limits_m, axis=1)
     reference_m = _reference(bounded_nm[feasible_n] if feasible_n.any() else bounded_nm, reference_m)
     return Knowledge(
         surrogate=surrogate,
         feasibility=_feasibility(history, objectives, encoding),
-        X_nf=X_nf,
-        leaders=[known[i].config for i in _leading(Y_nm)],
+        leaders=[known[i].config for i in leading],
+        leaders_bf=X_nf[leading],
         reference_m=surrogate.scale.apply(reference_m),
         limits_m=np.where(np.isfinite(limits_m), surrogate.scale.apply(limits_m), np.inf),
     )
@@ -89,7 +93,24 @@ def _reference(Y_nm: Array, given_m: Array) -> Array:
     return np.where(np.isnan(given_m), filled_m, given_m)
 
 
-def _leading(Y_nm: Array) -> npt.NDArray[np.intp]:
+def _leading(predicted_nm: Array, Y_nm: Array, limits_m: Array) -> npt.NDArray[np.intp]:
+    """The results that may be the best ones, the best first: by prediction, because an observation may be lucky.
+
+    What breaks a limit comes after all that keeps it.
+    """
+    broken_n = np.maximum(Y_nm - limits_m, 0).max(axis=1)
     if Y_nm.shape[1] == 1:
-        return np.argsort(Y_nm[:, 0], kind="stable")[:_LEADERS]
-    return np.flatnonzero(non_dominated(Y_nm))
+        return np.lexsort((predicted_nm[:, 0], broken_n))[:_LEADERS]
+    ranks_n = _ranks(predicted_nm)
+    return np.lexsort((ranks_n, broken_n))[:_LEADERS_SEVERAL]
+
+
+def _ranks(Y_nm: Array) -> Array:
+    """The number of the front that each point is on, peeling one after the other; shape (n,)."""
+    ranks_n = np.full(len(Y_nm), np.inf)
+    rank = 0.0
+    while np.isinf(ranks_n).any() and np.isfinite(ranks_n).sum() < _LEADERS_SEVERAL:
+        left = np.flatnonzero(np.isinf(ranks_n))
+        ranks_n[left[non_dominated(Y_nm[left])]] = rank
+        rank += 1
+    return ranks_n

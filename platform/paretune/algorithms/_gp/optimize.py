@@ -1,16 +1,16 @@
 """The legal, untried configuration that is worth most.
 
-Every candidate is a real configuration: a point of the cube is decoded, which rounds, and encoded again before it is
-judged. From the best of many candidates the search climbs by turns: a gradient moves what is continuous (and discrete
-parameters of many values, rounded afterwards), then single steps move what is discrete, conditions included.
-As BoTorch's alternating search of mixed spaces (Daulton et al., 2022, arXiv:2210.10199, appendix).
+Points of the cube are judged as the configurations they decode to. From the best of many points the search climbs by
+turns: a gradient moves what is continuous (and discrete parameters of many values, rounded afterwards), then single
+steps move what is discrete, conditions included. As BoTorch's alternating search of mixed spaces (Daulton et al., 2022,
+arXiv:2210.10199, appendix).
 
-Legend: d parameters, f columns, t candidates; x_d a point of the cube, X_tf model inputs.
+Legend: d parameters, f columns, t points; X_td legal points of the cube.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -20,30 +20,27 @@ import torch
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
-from paretune.algorithms._gp.encoding import Column, Encoding, neighbours
+from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._untried import ENUMERABLE, Key, untried
-from paretune.space import Choice, Config, Value
+from paretune.space import Config, Value
 
 Array = npt.NDArray[np.float64]
 Objective: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 """Model inputs of shape (t, f) to values of shape (t,), differentiable, to be maximised."""
 
-_RAW_LOG2 = 8  # 256 points over the whole space
-_AROUND = 64  # points near the best observed ones
-_STARTS = 4
+_RAW_LOG2 = 9  # 512 points over the whole space
+_AROUND = 256  # points near the best observed ones
+_STARTS = 8
 _ROUNDS = 3
 _STEPS = 8  # of the discrete search in one round
 _ITERATIONS = 40  # of L-BFGS in one round
+_AT_ONCE = 256  # points judged in one go: more do not fit the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A configuration, its value, and a point of the cube that decodes to it.
+    """A configuration and its value."""
 
-    The point also has coordinates for absent parameters: the values they take when a step switches them on.
-    """
-
-    x_d: Array
     config: dict[str, Value]
     value: float
 
@@ -51,129 +48,134 @@ class Candidate:
 class Search:
     """Maximises `objective` over the configurations that are not `taken`."""
 
-    def __init__(self, objective: Objective, encoding: Encoding, taken: set[Key]) -> None:
-        self._objective, self._encoding, self._taken = objective, encoding, taken
-        self._space = encoding.space
+    def __init__(self, objective: Objective, cube: Cube, taken: set[Key]) -> None:
+        self._objective, self._cube, self._space = objective, cube, cube.space
+        taken_td = np.array([self._space.encode(_config(key)) for key in taken]).reshape(-1, len(self._space))
+        self._taken_keys, self._taken = set(cube.keys(taken_td)), taken
 
     def best(self, around: Sequence[Config], rng: np.random.Generator) -> Candidate | None:
         """The best candidate found; None where every configuration is taken. `around` are promising ones."""
         if self._space.cardinality <= ENUMERABLE:
-            everything = list(untried(self._space, self._taken))
-            return max(self._judge([self._space.encode(c) for c in everything]), key=_value, default=None)
-        raw = self._judge([*self._spread(rng), *self._perturbed(around, rng)])
-        starts = sorted(raw, key=_value, reverse=True)[:_STARTS]
-        reached = self._climb(starts)
-        return max(reached, key=_value, default=None)
+            everything = [self._space.encode(config) for config in untried(self._space, self._taken)]
+            return self._pick(np.array(everything)) if everything else None
+        raw_td = self._cube.legal(np.concatenate([self._spread(rng), self._perturbed(around, rng)]))
+        values_t = self._judge(raw_td)
+        starts = np.argsort(-values_t, kind="stable")[:_STARTS]
+        return self._pick(self._climb(raw_td[starts], values_t[starts]))
 
-    def _climb(self, candidates: list[Candidate]) -> list[Candidate]:
+    def _pick(self, X_td: Array) -> Candidate | None:
+        values_t = self._judge(X_td)
+        best = int(np.argmax(values_t))
+        if np.isneginf(values_t[best]):
+            return None
+        return Candidate(self._space.decode(X_td[best]), float(values_t[best]))
+
+    def _climb(self, X_td: Array, values_t: Array) -> Array:
         for _ in range(_ROUNDS):
-            before = candidates
-            candidates = self._ascend(candidates)
-            candidates = [self._step(candidate) for candidate in candidates]
-            if not self._encoding.discrete or all(a is b for a, b in zip(before, candidates, strict=True)):
+            before_td = X_td
+            X_td, values_t = self._ascend(X_td, values_t)
+            X_td, values_t = self._step(X_td, values_t)
+            if not self._cube.discrete_d.any() or np.array_equal(X_td, before_td):
                 break
-        return candidates
+        return X_td
 
-    # -- candidates ------------------------------------------------------------------------------------------------
+    # -- where to begin --------------------------------------------------------------------------------------------
 
     def _spread(self, rng: np.random.Generator) -> Array:
-        return np.asarray(qmc.Sobol(len(self._space), rng=rng).random_base2(_RAW_LOG2))
+        points_td: Array = qmc.Sobol(len(self._space), scramble=True, rng=rng).random_base2(_RAW_LOG2)
+        return points_td
 
-    def _perturbed(self, around: Sequence[Config], rng: np.random.Generator) -> list[Array]:
-        """Points a normal step of a tenth of the range away from promising ones; unordered options change at 1 in 5."""
-        points: list[Array] = []
-        for i in range(_AROUND if around else 0):
-            config = around[i % len(around)]
-            present_d = np.array([name in config for name in self._space])
-            x_d = np.where(present_d, self._space.encode(config), rng.random(len(self._space)))
-            near_d = np.clip(x_d + 0.1 * rng.standard_normal(len(x_d)), 0.0, 1.0)
-            drawn_d = np.where(rng.random(len(x_d)) < 0.2, rng.random(len(x_d)), x_d)
-            unordered_d = np.array([isinstance(p, Choice) and not p.ordered for p in self._space.values()])
-            points.append(np.where(unordered_d, drawn_d, near_d))
-        return points
+    def _perturbed(self, around: Sequence[Config], rng: np.random.Generator) -> Array:
+        """Points near promising configurations, at distances from a hundredth to a fifth of the range.
 
-    def _judge(self, points: Iterable[Array]) -> list[Candidate]:
-        """Candidates of the points whose configurations are neither taken nor named twice."""
-        found: dict[Key, tuple[Array, dict[str, Value]]] = {}
-        for x_d in points:
-            config = self._space.decode(x_d)
-            key = self._space.key(config)
-            if key not in self._taken:
-                found.setdefault(key, (x_d, config))
-        if not found:
-            return []
-        with torch.no_grad():
-            X_tf = torch.from_numpy(self._encoding.features([config for _, config in found.values()]))
-            values = torch.cat([self._objective(part) for part in torch.split(X_tf, 1 << _RAW_LOG2)]).tolist()
-        return [Candidate(x_d, config, value) for (x_d, config), value in zip(found.values(), values, strict=True)]
+        A parameter is moved at 1 in 2, at least one of them; unordered ones change to any option. Absent parameters
+        are drawn anew.
+        """
+        if not around:
+            return np.empty((0, len(self._space)))
+        d = len(self._space)
+        centers_td = np.array([self._space.encode(config) for config in around])[np.arange(_AROUND) % len(around)]
+        absent_td = ~self._cube.active(centers_td)
+        anew_td = rng.random((_AROUND, d))
+        scales_t1 = 10 ** rng.uniform(-2, -0.7, (_AROUND, 1))
+        near_td = np.clip(centers_td + scales_t1 * rng.standard_normal((_AROUND, d)), 0.0, 1.0)
+        moved_td = rng.random((_AROUND, d)) < 0.5
+        moved_td[np.arange(_AROUND), rng.integers(d, size=_AROUND)] = True
+        near_td = np.where(self._cube.nominal_d & (rng.random((_AROUND, d)) < 0.4), anew_td, near_td)
+        near_td = np.where(moved_td, near_td, centers_td)
+        return np.where(absent_td, anew_td, near_td)
+
+    def _judge(self, X_td: Array) -> Array:
+        """Values of legal points, -inf where they are taken; shape (t,)."""
+        free_t = np.array([key not in self._taken_keys for key in self._cube.keys(X_td)], dtype=bool)
+        values_t = np.full(len(X_td), -np.inf)
+        if free_t.any():
+            X_tf = torch.from_numpy(self._cube.columns(X_td[free_t]))
+            with torch.no_grad():
+                parts = [self._objective(part) for part in torch.split(X_tf, _AT_ONCE)]
+            values_t[free_t] = torch.cat(parts).numpy()
+        return np.where(np.isnan(values_t), -np.inf, values_t)
 
     # -- continuous ------------------------------------------------------------------------------------------------
 
-    def _ascend(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Move what is continuous of all candidates at once; each one only ever improves."""
-        moving = [self._encoding.relaxed(candidate.config) for candidate in candidates]
-        if not any(moving):
-            return candidates
-        X_tf = self._encoding.features([candidate.config for candidate in candidates])
-        rows = [row for row, columns in enumerate(moving) for _ in columns]
-        places = [column.start for columns in moving for column in columns]
-        X_tf[rows, places] = _maximize(self._objective, X_tf, rows, places)
-        moved = [
-            _written(candidate.x_d, columns, x_f)
-            for candidate, columns, x_f in zip(candidates, moving, X_tf, strict=True)
-        ]
-        return [self._better(candidate, [x_d]) for candidate, x_d in zip(candidates, moved, strict=True)]
+    def _ascend(self, X_td: Array, values_t: Array) -> tuple[Array, Array]:
+        """Move what is continuous of all points at once; each one only ever improves."""
+        moving_td = self._cube.active(X_td) & self._cube.movable_d
+        if not moving_td.any():
+            return X_td, values_t
+        X_tf = self._cube.columns(X_td)
+        rows, parameters = np.nonzero(moving_td)
+        places = np.array([column.start for column in self._cube.encoding.columns])[parameters]
+        moved_td = X_td.copy()
+        moved_td[rows, parameters] = _maximize(self._objective, X_tf, rows, places)
+        moved_td = self._cube.legal(moved_td)
+        return _better(X_td, values_t, moved_td, self._judge(moved_td))
 
     # -- discrete --------------------------------------------------------------------------------------------------
 
-    def _step(self, candidate: Candidate) -> Candidate:
-        """Steps to the best neighbour for as long as there is a better one."""
+    def _step(self, X_td: Array, values_t: Array) -> tuple[Array, Array]:
+        """Every point steps to its best neighbour for as long as there is a better one."""
+        climbing = np.arange(len(X_td))
         for _ in range(_STEPS):
-            better = self._better(candidate, self._neighbours(candidate))
-            if better is candidate:
+            groups = [self._cube.neighbours(X_td[i]) for i in climbing]
+            sizes = [len(group) for group in groups]
+            if not sum(sizes):
                 break
-            candidate = better
-        return candidate
-
-    def _better(self, candidate: Candidate, points: Sequence[Array]) -> Candidate:
-        best = max(self._judge(points), key=_value, default=candidate)
-        return best if best.value > candidate.value else candidate
-
-    def _neighbours(self, candidate: Candidate) -> list[Array]:
-        """Points that differ in one discrete parameter: by one step where it is ordered, else by any option."""
-        points: list[Array] = []
-        for column in self._encoding.discrete:
-            if column.name not in candidate.config:
-                continue
-            for unit in neighbours(column.parameter, candidate.config[column.name]):
-                x_d = candidate.x_d.copy()
-                x_d[column.index] = unit
-                points.append(x_d)
-        return points
+            around_td = self._cube.legal(np.concatenate(groups))
+            found_t = self._judge(around_td)
+            bounds = np.cumsum([0, *sizes])
+            moved = []
+            for i, first, last in zip(climbing, bounds[:-1], bounds[1:], strict=True):
+                if last > first and found_t[first:last].max() > values_t[i]:
+                    best = first + int(np.argmax(found_t[first:last]))
+                    X_td, values_t = X_td.copy(), values_t.copy()
+                    X_td[i], values_t[i] = around_td[best], found_t[best]
+                    moved.append(i)
+            climbing = np.array(moved, dtype=np.intp)
+            if not moved:
+                break
+        return X_td, values_t
 
 
-def _value(candidate: Candidate) -> float:
-    return candidate.value
+def _config(key: Key) -> Config:
+    return {name: value for name, _, value in key}
 
 
-def _written(x_d: Array, columns: Sequence[Column], x_f: Array) -> Array:
-    """The point with what the gradient moved."""
-    x_d = x_d.copy()
-    for column in columns:
-        x_d[column.index] = x_f[column.start]
-    return x_d
+def _better(X_td: Array, values_t: Array, other_td: Array, others_t: Array) -> tuple[Array, Array]:
+    improved_t = others_t > values_t
+    return np.where(improved_t[:, None], other_td, X_td), np.where(improved_t, others_t, values_t)
 
 
-def _maximize(objective: Objective, X_tf: Array, rows: list[int], places: list[int]) -> Array:
+def _maximize(objective: Objective, X_tf: Array, rows: npt.NDArray[np.intp], places: npt.NDArray[np.intp]) -> Array:
     """L-BFGS-B on the sum over all points, in the given entries only; returns those entries, each in [0, 1]."""
+    X = torch.from_numpy(X_tf)
+    index = torch.from_numpy(rows), torch.from_numpy(places)
 
     def negative(entries: Array) -> tuple[float, Array]:
-        X = torch.from_numpy(X_tf.copy())
-        X[rows, places] = torch.from_numpy(entries)
-        X.requires_grad_(True)
-        total = objective(X).sum()
-        (gradient_tf,) = torch.autograd.grad(total, X)
-        return -total.item(), -gradient_tf[rows, places].numpy()
+        moved = torch.from_numpy(entries).requires_grad_(True)
+        total = objective(X.index_put(index, moved)).sum()
+        (gradient,) = torch.autograd.grad(total, moved)
+        return -total.item(), -gradient.numpy()
 
     start = X_tf[rows, places]
     result = minimize(

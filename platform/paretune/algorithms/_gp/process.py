@@ -1,0 +1,98 @@
+"""Gaussian processes with given hyperparameters, and what they say about other points.
+
+Several sets of hyperparameters (members) may stand for one outcome; they are kept side by side, never mixed: what is
+wanted is the mean of a quantity over the members, not the quantity of a mean.
+
+Everything rests on one factor L of the covariance of what is known. With v = L^-1 k(x), the mean at x is v'w and the
+variance 1 - v'v, where w is the whitened outcome. To imagine outcomes at further points is to extend L by their rows
+and w by independent standard normal numbers, one column of w for each draw.
+
+Legend: k members, n observations, p imagined points, t test points, f columns, s draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from paretune.algorithms._gp.kernel import matern52
+
+_JITTER = 1e-8
+"""Added to the variance of imagined values, a ten-thousandth of the outcomes' standard deviation: two of them may
+coincide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """What is known, factorised: X_nf, lengths_k1f, mean_k, inverse_knn = L^-1, whitened_kns = w."""
+
+    X_nf: torch.Tensor
+    lengths_k1f: torch.Tensor
+    mean_k: torch.Tensor
+    inverse_knn: torch.Tensor
+    whitened_kns: torch.Tensor
+
+    def __call__(self, X_tf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Means for each draw, shape (k, t, s), and the standard deviation they share, shape (k, t, 1)."""
+        v_ktn = self._whiten(X_tf)
+        mean_kts = self.mean_k[:, None, None] + v_ktn @ self.whitened_kns
+        variance_kt1 = (1 - (v_ktn**2).sum(-1, keepdim=True)).clamp_min(1e-10)
+        return mean_kts, variance_kt1.sqrt()
+
+    def imagine(self, X_pf: torch.Tensor, normal_sp: torch.Tensor) -> tuple[Posterior, torch.Tensor]:
+        """The posterior that also knows noise-free outcomes at X_pf, drawn jointly, and those; shape (k, s, p)."""
+        v_kpn = self._whiten(X_pf)
+        prior_kpp = matern52(X_pf, X_pf, self.lengths_k1f)
+        covariance_kpp = prior_kpp - v_kpn @ v_kpn.mT
+        covariance_kpp.diagonal(dim1=-2, dim2=-1).add_(_JITTER)
+        root_kpp = _cholesky(covariance_kpp)
+        inverse_kpp = _inverse(root_kpp)
+        k, s, p = len(self.mean_k), len(normal_sp), len(X_pf)
+        n = self.inverse_knn.shape[-1]
+        inverse = torch.zeros(k, n + p, n + p, dtype=X_pf.dtype)
+        inverse[:, :n, :n] = self.inverse_knn
+        inverse[:, n:, n:] = inverse_kpp
+        inverse[:, n:, :n] = -inverse_kpp @ v_kpn @ self.inverse_knn
+        known_kns, drawn_kps = self.whitened_kns.expand(k, n, s), normal_sp.T.expand(k, p, s)
+        values_kps = self.mean_k[:, None, None] + v_kpn @ known_kns + root_kpp @ drawn_kps
+        grown = Posterior(
+            torch.cat([self.X_nf, X_pf]),
+            self.lengths_k1f,
+            self.mean_k,
+            inverse,
+            torch.cat([known_kns, drawn_kps], dim=1),
+        )
+        return grown, values_kps.mT
+
+    def _whiten(self, X_tf: torch.Tensor) -> torch.Tensor:
+        return matern52(X_tf, self.X_nf, self.lengths_k1f) @ self.inverse_knn.mT
+
+
+def condition(
+    X_nf: torch.Tensor, z_n: torch.Tensor, *, lengths_kf: torch.Tensor, noise_kn: torch.Tensor, mean_k: torch.Tensor
+) -> Posterior:
+    """What outcomes z_n of noise variances noise_kn teach under each member; one draw."""
+    lengths_k1f = lengths_kf[:, None, :]
+    K_knn = matern52(X_nf, X_nf, lengths_k1f)
+    K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_kn)
+    inverse_knn = _inverse(_cholesky(K_knn))
+    whitened_kn1 = inverse_knn @ (z_n - mean_k[:, None])[:, :, None]
+    return Posterior(X_nf, lengths_k1f, mean_k, inverse_knn, whitened_kn1)
+
+
+def _cholesky(K_knn: torch.Tensor) -> torch.Tensor:
+    """The lower factor, with as little added to the diagonal as it takes."""
+    for jitter in (0.0, 1e-8, 1e-6, 1e-4):
+        tried_knn = K_knn + jitter * torch.eye(K_knn.shape[-1], dtype=K_knn.dtype)
+        root_knn: torch.Tensor
+        root_knn, failed_k = torch.linalg.cholesky_ex(tried_knn)
+        if not failed_k.any():
+            return root_knn
+    raise ArithmeticError("a covariance is not positive definite, even with 1e-4 on its diagonal")
+
+
+def _inverse(root_knn: torch.Tensor) -> torch.Tensor:
+    identity = torch.eye(root_knn.shape[-1], dtype=root_knn.dtype)
+    inverse_knn: torch.Tensor = torch.linalg.solve_triangular(root_knn, identity.expand_as(root_knn), upper=False)
+    return inverse_knn
