@@ -45,13 +45,12 @@ def test_predictions_are_those_of_scikit_learn_with_the_same_hyperparameters() -
 def test_the_density_is_gpytorchs_at_any_hyperparameters() -> None:
     X_nf, Y_nm = data(12, 4, 1)
     X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0] - 3)
-    D_fnn = (X.T[:, :, None] - X.T[:, None, :]) ** 2
     for theta in np.random.default_rng(0).normal(size=(5, 6)):
         kernel = get_covar_module_with_dim_scaled_prior(4, use_rbf_kernel=False)
         likelihood = get_gaussian_likelihood_with_lognormal_prior()
         model = _exact(X, z_n, kernel, likelihood, theta)
         expected = ExactMarginalLogLikelihood(likelihood, model)(model(X), z_n).item()
-        assert log_density(theta, D_fnn, z_n, dimensions=4)[0] == pytest.approx(
+        assert log_density(theta, X, z_n, dimensions=4)[0] == pytest.approx(
             expected, rel=1e-7
         )  # its priors are single precision
 
@@ -59,11 +58,10 @@ def test_the_density_is_gpytorchs_at_any_hyperparameters() -> None:
 def test_the_density_has_the_gradient_it_says() -> None:
     X_nf, Y_nm = data(15, 3, 1)
     X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0])
-    D_fnn = (X.T[:, :, None] - X.T[:, None, :]) ** 2
     for theta in np.random.default_rng(0).normal(size=(5, 5)):
         error = check_grad(
-            lambda t: log_density(t, D_fnn, z_n, dimensions=3)[0],
-            lambda t: log_density(t, D_fnn, z_n, dimensions=3)[1],
+            lambda t: log_density(t, X, z_n, dimensions=3)[0],
+            lambda t: log_density(t, X, z_n, dimensions=3)[1],
             theta,
         )
         assert error < 1e-5
