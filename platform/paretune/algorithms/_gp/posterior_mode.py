@@ -1,10 +1,11 @@
 """The most probable hyperparameters of a Gaussian process, found with an analytic gradient.
 
-The quantity is that of GPyTorch's `ExactMarginalLogLikelihood`: the log marginal likelihood plus the log priors, per
-observation (Rasmussen and Williams, 2006, equations 2.30 and 5.9). Written out, one evaluation takes a tenth of the
-time that building GPyTorch's lazy graph does.
+The quantity is that of GPyTorch's `ExactMarginalLogLikelihood`, times n: the log marginal likelihood plus the log
+priors (Rasmussen and Williams, 2006, equations 2.30 and 5.9). Written out, one evaluation takes a tenth of the time
+that building GPyTorch's lazy graph does.
 
-Legend: n observations, f columns; S_nf = X_nf / lengthscales; W_nn = a a' - inverse(K), a = inverse(K) r, r residuals.
+Legend: k sets of hyperparameters at once, n observations, f columns, p = f + 2 hyperparameters; S_knf = X_nf /
+lengthscales; W_knn = a a' - inverse(K), a = inverse(K) r, r residuals.
 """
 
 from __future__ import annotations
@@ -31,12 +32,21 @@ _NOISE_PRIOR = (-4.0, 1.0)  # of log noise variance: Hvarfner et al. (2024), as 
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """Of standardised outcomes: lengthscales (f,), noise variance, constant mean; and their log density."""
+    """Of standardised outcomes: lengthscales (f,), noise variance, constant mean."""
 
     lengthscales_f: Array
     noise: float
     mean: float
-    density: float
+
+    @classmethod
+    def of(cls, theta_p: Array) -> Hyperparameters:
+        """From theta = (log lengthscales, log noise, mean)."""
+        return cls(np.exp(theta_p[:-2]), math.exp(theta_p[-2]), float(theta_p[-1]))
+
+    @property
+    def theta_p(self) -> Array:
+        """As one vector; shape (p,)."""
+        return np.array([*np.log(self.lengthscales_f), math.log(self.noise), self.mean])
 
 
 def lengthscale_prior(dimensions: int) -> tuple[float, float]:
@@ -52,60 +62,74 @@ def posterior_mode(
 ) -> Hyperparameters:
     """The better of the climbs from the prior's mode and from its median, by L-BFGS-B over logarithms."""
     location, scale = lengthscale_prior(dimensions)
-    f = X_nf.shape[-1]
-    lengths, noises = ((math.log(low), math.log(high)) for low, high in ((shortest, LONGEST), NOISES))
-    bounds = [*[lengths] * f, noises, (None, None)]
+    n, f = X_nf.shape
 
-    def negative(theta: Array) -> tuple[float, Array]:
-        value, gradient = log_density(theta, X_nf, z_n, dimensions=dimensions)
-        return -value, -gradient
+    def negative(theta_p: Array) -> tuple[float, Array]:
+        value_k, gradient_kp = log_density(theta_p[None], X_nf, z_n, dimensions=dimensions)
+        return -value_k.item() / n, -gradient_kp[0] / n
 
     climbs = [
-        minimize(negative, [*[start] * f, _NOISE_PRIOR[0] - 1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds)
+        minimize(
+            negative,
+            [*[start] * f, _NOISE_PRIOR[0] - 1.0, 0.0],
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.stack(bounds(f, shortest=shortest), axis=1),
+            options={"maxiter": 60, "ftol": 1e-6, "gtol": 1e-3},
+        )
         for start in (location - scale**2, location)
     ]
-    best = min(climbs, key=lambda climb: float(climb.fun))
-    return Hyperparameters(np.exp(best.x[:f]), math.exp(best.x[f]), float(best.x[f + 1]), -float(best.fun))
+    return Hyperparameters.of(min(climbs, key=lambda climb: float(climb.fun)).x)
 
 
-def log_density(theta: Array, X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int) -> tuple[float, Array]:
-    """Log posterior density per observation and its gradient at theta = (log lengthscales, log noise, mean).
+def bounds(f: int, *, shortest: float = SHORTEST) -> tuple[Array, Array]:
+    """The lowest and the highest theta; shapes (p,)."""
+    (low, high), (quiet, loud) = np.log((shortest, LONGEST)), np.log(NOISES)
+    return np.array([*[low] * f, quiet, -np.inf]), np.array([*[high] * f, loud, np.inf])
+
+
+def log_density(theta_kp: Array, X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int) -> tuple[Array, Array]:
+    """Log posterior densities and their gradients at theta = (log lengthscales, log noise, mean); (k,) and (k, p).
 
     Distances and the gradient are matrix products, never differences per column, whose memory traffic is f n^2: of 200
     points an evaluation takes 1.9 ms instead of 16 in 50 columns, 1.1 instead of 1.8 in 6.
     """
     n, f = X_nf.shape
-    lengths_f, noise, mean = torch.exp(torch.from_numpy(theta[:f])), math.exp(theta[f]), float(theta[f + 1])
+    theta = torch.from_numpy(theta_kp)
+    noise_k, mean_k = torch.exp(theta[:, f]), theta[:, f + 1]
 
-    S_nf = X_nf / lengths_f
-    square_n = (S_nf**2).sum(1)
-    root5r_nn = torch.addmm(square_n[:, None] + square_n, S_nf, S_nf.T, alpha=-2).clamp_(min=0.0).mul_(5).sqrt_()
-    root5r_nn.fill_diagonal_(0.0)  # where the products may leave a rest of rounding
-    decay_nn = torch.exp(-root5r_nn)
-    K_nn = (1 + root5r_nn + root5r_nn**2 / 3) * decay_nn
-    K_nn.diagonal().add_(noise)
-    L_nn = torch.linalg.cholesky(K_nn)
-    inverse_nn = torch.cholesky_inverse(L_nn)
-    residual_n = z_n - mean
-    a_n = inverse_nn @ residual_n
+    S_knf = X_nf * torch.exp(-theta[:, None, :f])
+    square_kn = (S_knf**2).sum(-1)
+    distances_knn = torch.baddbmm(square_kn[:, :, None] + square_kn[:, None, :], S_knf, S_knf.mT, alpha=-2)
+    root5r_knn = distances_knn.clamp_(min=0.0).mul_(5).sqrt_()
+    root5r_knn.diagonal(dim1=-2, dim2=-1).zero_()  # where the products may leave a rest of rounding
+    decay_knn = torch.exp(-root5r_knn)
+    K_knn = (1 + root5r_knn + root5r_knn**2 / 3) * decay_knn
+    K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_k[:, None])
+    L_knn = torch.linalg.cholesky(K_knn)
+    inverse_knn = torch.cholesky_inverse(L_knn)
+    residual_kn = z_n - mean_k[:, None]
+    a_kn = (inverse_knn @ residual_kn[:, :, None])[:, :, 0]
 
-    fit = -0.5 * (residual_n @ a_n + 2 * L_nn.diagonal().log().sum() + n * math.log(2 * math.pi))
-    W_nn = torch.outer(a_n, a_n) - inverse_nn
-    V_nn = W_nn * (5 / 3 * (1 + root5r_nn) * decay_nn)
-    by_length_f = (S_nf**2).T @ V_nn.sum(1) - (S_nf * (V_nn @ S_nf)).sum(0)  # sum of V (s_i - s_j)^2 / 2
-    prior_f, by_prior_f = _log_normal(theta[:f], *lengthscale_prior(dimensions))
-    noise_prior, by_noise_prior = _log_normal(theta[f : f + 1], *_NOISE_PRIOR)
-    gradient = np.concatenate(
-        [
-            by_length_f.numpy() + by_prior_f,
-            0.5 * noise * W_nn.diagonal().sum().numpy()[None] + by_noise_prior,
-            a_n.sum().numpy()[None],
-        ]
+    log_determinant_k = 2 * L_knn.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    fit_k = -0.5 * ((residual_kn * a_kn).sum(-1) + log_determinant_k + n * math.log(2 * math.pi))
+    W_knn = a_kn[:, :, None] * a_kn[:, None, :] - inverse_knn
+    V_knn = W_knn * (5 / 3 * (1 + root5r_knn) * decay_knn)
+    # the sum of V (s_i - s_j)^2 / 2 per column
+    by_length_kf = (S_knf**2 * V_knn.sum(-1)[:, :, None] - S_knf * (V_knn @ S_knf)).sum(1)
+    by_noise_k = 0.5 * noise_k * W_knn.diagonal(dim1=-2, dim2=-1).sum(-1)
+    gradient_kp = torch.cat([by_length_kf, by_noise_k[:, None], a_kn.sum(-1)[:, None]], dim=1).numpy()
+
+    location, scale = lengthscale_prior(dimensions)
+    lengths, noises = (location, scale), _NOISE_PRIOR
+    prior_kp = np.concatenate(
+        [_log_normal(theta_kp[:, :f], *lengths), _log_normal(theta_kp[:, f : f + 1], *noises)], axis=1
     )
-    return (fit.item() + prior_f.sum() + noise_prior.sum()) / n, gradient / n
+    gradient_kp[:, :f] -= (theta_kp[:, :f] - lengths[0]) / lengths[1] ** 2 + 1
+    gradient_kp[:, f] -= (theta_kp[:, f] - noises[0]) / noises[1] ** 2 + 1
+    return fit_k.numpy() + prior_kp.sum(axis=1), gradient_kp
 
 
-def _log_normal(logs: Array, location: float, scale: float) -> tuple[Array, Array]:
-    """The log-normal density's logarithm at exp(logs), and its derivative by logs."""
-    z = (logs - location) / scale
-    return -0.5 * z**2 - logs - math.log(scale * math.sqrt(2 * math.pi)), -z / scale - 1.0
+def _log_normal(logs: Array, location: float, scale: float) -> Array:
+    """The log-normal density's logarithm at exp(logs)."""
+    return np.asarray(-0.5 * ((logs - location) / scale) ** 2 - logs - math.log(scale * math.sqrt(2 * math.pi)))

@@ -20,6 +20,7 @@ import torch
 
 from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters, posterior_mode
+from paretune.algorithms._gp.posterior_sample import posterior_sample
 from paretune.algorithms._gp.process import Posterior, condition
 
 Array = npt.NDArray[np.float64]
@@ -54,17 +55,30 @@ class Surrogate:
 
 
 def fit(
-    X_nf: Array, Y_nm: Array, *, dimensions: int, keep_m: Array | None = None, shortest: float = SHORTEST
+    X_nf: Array,
+    Y_nm: Array,
+    *,
+    dimensions: int,
+    keep_m: Array | None = None,
+    shortest: float = SHORTEST,
+    members: int = 1,
 ) -> Surrogate:
     """Fit a surrogate; `dimensions` is the number of parameters that the lengthscale prior is scaled to.
 
     `keep_m` are values that stay distinguishable from worse ones however large they are (limits, references); shape
-    (m,), not finite where there is none. `shortest` bounds the lengthscales from below.
+    (m,), not finite where there is none. `shortest` bounds the lengthscales from below. With `members` above 1 each
+    outcome's posterior holds so many plausible sets of hyperparameters; `modes` are the most probable ones.
     """
     scale = Scale.of(Y_nm, keep_m)
     X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(scale.apply(Y_nm))
     modes = [posterior_mode(X, z_n, dimensions=dimensions, shortest=shortest) for z_n in Z_nm.T]
-    posteriors = [_posterior(X, z_n, [mode]) for z_n, mode in zip(Z_nm.T, modes, strict=True)]
+    groups = [
+        [mode]
+        if members == 1
+        else posterior_sample(X, z_n, mode, members=members, dimensions=dimensions, shortest=shortest)
+        for z_n, mode in zip(Z_nm.T, modes, strict=True)
+    ]
+    posteriors = [_posterior(X, z_n, group) for z_n, group in zip(Z_nm.T, groups, strict=True)]
     return Surrogate(tuple(posteriors), scale, tuple(modes))
 
 

@@ -1,0 +1,74 @@
+"""Plausible hyperparameters besides the most probable ones, by Hamiltonian Monte Carlo.
+
+With few observations many sets of hyperparameters explain them, and a search that believes in one alone can be led
+astray for long. Chains start at the mode, all at once, in coordinates in which the posterior's curvature there is one
+(Neal, 2011, arXiv:1206.1901, sections 2.3 and 4.1). The numbers drawn are always the same ones: the members are a
+function of the data.
+
+Legend: k members, n observations, f columns, p hyperparameters; theta as in `posterior_mode`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from paretune.algorithms._gp.posterior_mode import Hyperparameters, bounds, log_density
+
+Array = npt.NDArray[np.float64]
+
+_SEED = 0
+_TRAJECTORIES = 2
+_STEPS = 3
+_STEP = 0.5
+"""In units of the posterior's width. A quarter of an oscillation in all: from the mode it leads furthest away."""
+_SOFTEST = 1 / 3  # curvature that the priors alone give a lengthscale's logarithm; less is taken for an accident
+
+
+def posterior_sample(
+    X_nf: torch.Tensor,
+    z_n: torch.Tensor,
+    mode: Hyperparameters,
+    *,
+    members: int,
+    dimensions: int,
+    shortest: float,
+) -> list[Hyperparameters]:
+    """`members` sets of hyperparameters drawn from their posterior given outcomes z_n at X_nf."""
+    rng = np.random.default_rng(_SEED)
+    low_p, high_p = bounds(X_nf.shape[1], shortest=shortest)
+
+    def density(theta_kp: Array) -> tuple[Array, Array]:
+        return log_density(theta_kp, X_nf, z_n, dimensions=dimensions)
+
+    root_pp = _root(density, mode.theta_p)
+    theta_kp = np.tile(mode.theta_p, (members, 1))
+    value_k, gradient_kp = density(theta_kp)
+    for _ in range(_TRAJECTORIES):
+        start_kp = rng.standard_normal(theta_kp.shape)
+        there_kp, momentum_kp, there_gradient_kp = theta_kp, start_kp, gradient_kp
+        for _ in range(_STEPS):
+            momentum_kp = momentum_kp + _STEP / 2 * there_gradient_kp @ root_pp
+            there_kp = np.clip(there_kp + _STEP * momentum_kp @ root_pp.T, low_p, high_p)
+            there_value_k, there_gradient_kp = density(there_kp)
+            momentum_kp = momentum_kp + _STEP / 2 * there_gradient_kp @ root_pp
+        gain_k = there_value_k - value_k + ((start_kp**2).sum(1) - (momentum_kp**2).sum(1)) / 2
+        accepted_k = np.log(rng.random(members)) < gain_k
+        theta_kp = np.where(accepted_k[:, None], there_kp, theta_kp)
+        value_k = np.where(accepted_k, there_value_k, value_k)
+        gradient_kp = np.where(accepted_k[:, None], there_gradient_kp, gradient_kp)
+    return [Hyperparameters.of(theta_p) for theta_p in theta_kp]
+
+
+def _root(density: Callable[[Array], tuple[Array, Array]], mode_p: Array) -> Array:
+    """R with R R' the inverse of the curvature at the mode, by differences of the gradient; shape (p, p)."""
+    step = 1e-3
+    shifts_pp = step * np.eye(len(mode_p))
+    ahead_pp, behind_pp = density(mode_p + shifts_pp)[1], density(mode_p - shifts_pp)[1]
+    curvature_pp = (behind_pp - ahead_pp) / (2 * step)
+    values_p, vectors_pp = np.linalg.eigh((curvature_pp + curvature_pp.T) / 2)
+    root_pp: Array = vectors_pp / np.sqrt(np.maximum(values_p, _SOFTEST))
+    return root_pp
