@@ -25,9 +25,11 @@ _LARGEST = 1e100  # differences of larger values overflow when they are multipli
 class Outcomes:
     """The results in the order in which they ended, and the configurations that came to nothing.
 
-    `violation_n` sums by how much the limits are missed, each in units of its worst miss: 0 where all are kept.
+    `places_n` says which trials of the history the results are; `violation_n` sums by how much the limits are missed,
+    each in units of its worst miss: 0 where all are kept.
     """
 
+    places_n: list[int]
     configs: list[Config]
     Y_nm: Array
     violation_n: Array
@@ -41,18 +43,30 @@ class Outcomes:
         n = max(1, len(self.Y_nm))
         return np.asarray(rankdata(self.Y_nm, axis=0) / n, dtype=np.float64)
 
+    def scores(self, trials: int) -> Array:
+        """One objective's order over all trials of the history, less is better; shape (trials,).
+
+        What misses a limit comes after what keeps it, by its violation alone; infinity for what came to nothing.
+        """
+        y_n, kept_n = self.Y_nm[:, 0], self.violation_n <= 0
+        rank_n = rankdata(np.where(kept_n, y_n, np.inf), method="dense") + np.where(kept_n, 0.0, self.violation_n)
+        score_t = np.full(trials, np.inf)
+        score_t[self.places_n] = rank_n
+        return score_t
+
 
 def outcomes(history: Sequence[Observation], objectives: Objectives) -> Outcomes:
     """Sort a history into results (completed or stopped, with every objective) and what failed or diverged."""
-    well = [ended_well(observation, objectives) for observation in history]
-    known = [observation for observation, good in zip(history, well, strict=True) if good]
+    places_n = [place for place, observation in enumerate(history) if ended_well(observation, objectives)]
+    known = [history[place] for place in places_n]
     values = [objectives.minimized(observation.metrics) for observation in known]
     Y_nm = np.clip(np.array(values, dtype=np.float64).reshape(len(known), len(objectives)), -_LARGEST, _LARGEST)
     return Outcomes(
+        places_n=places_n,
         configs=[observation.config for observation in known],
         Y_nm=Y_nm,
         violation_n=_violation(Y_nm, objectives.limits()),
-        lost=[observation.config for observation, good in zip(history, well, strict=True) if not good],
+        lost=[observation.config for observation in history if not ended_well(observation, objectives)],
     )
 
 
