@@ -8,12 +8,13 @@ import random
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from random_spaces import history, observed, spaces, suggested
 
 from paretune import algorithms
 from paretune.algorithms import Algorithm, Problem
+from paretune.errors import AlgorithmError
 from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Choice, Float, Int, Space
@@ -35,7 +36,11 @@ pytestmark = pytest.mark.parametrize("name", algorithms.names())
 
 
 def create(name: str, space: Space, objectives: Objectives, *, seed: int) -> Algorithm:
-    return algorithms.create(name, Problem(space=space, objectives=objectives, seed=seed))
+    """The algorithm; the test is skipped where it says that it does not serve such a problem."""
+    try:
+        return algorithms.create(name, Problem(space=space, objectives=objectives, seed=seed))
+    except AlgorithmError as refusal:
+        return pytest.skip(refusal.message)
 
 
 def ask(
@@ -60,12 +65,33 @@ def ask(
     return [suggestion.proposal for suggestion in suggestions]
 
 
+@pytest.mark.parametrize("space", [PLANE, MIXED], ids=["plane", "mixed"])
+def test_one_objective_over_an_ordinary_space_is_served(name: str, space: Space) -> None:
+    problem = Problem(space=space, objectives=ONE)
+    (proposal,) = ask(algorithms.create(name, problem), history(space, ONE, 20))
+    space.check(proposal.config)
+
+
+def test_what_is_not_served_is_refused_with_a_way_out(name: str) -> None:
+    letters = Space({letter: Choice(list(range(50))) for letter in "abcd"})  # no order, no end
+    for space, objectives in ((letters, ONE), (PLANE, TWO)):
+        try:
+            algorithms.create(name, Problem(space=space, objectives=objectives))
+        except AlgorithmError as refusal:
+            assert refusal.message.startswith(f"algorithm: {name}: ")
+            assert refusal.hint
+
+
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(space=spaces(), seed=st.integers(0, 1000), waiting=st.integers(0, 2))
 def test_every_configuration_is_legal(name: str, space: Space, seed: int, waiting: int) -> None:
     past = history(space, ONE, 2 * len(space) + 5, seed=seed)
     pending = [suggested(50 + i, space.decode(np.full(len(space), i / 2))) for i in range(waiting)]
-    for proposal in ask(create(name, space, ONE, seed=seed), past, pending, n=2, seed=seed):
+    try:
+        algorithm = algorithms.create(name, Problem(space=space, objectives=ONE, seed=seed))
+    except AlgorithmError:
+        reject()
+    for proposal in ask(algorithm, past, pending, n=2, seed=seed):
         space.check(proposal.config)
 
 
