@@ -57,9 +57,10 @@ def _listed(space: Space, settings: Grid) -> list[Config]:
     listed: list[Config] = list(islice(combinations(space, values), LARGEST + 1))
     if len(listed) > LARGEST:
         longest = max(values, key=lambda name: len(values[name]))
+        fewer = max(2, len(values[longest]) // 2)
         raise AlgorithmError(
             f"algorithm: grid: must have at most {LARGEST:,} configurations, has more",
-            hint=f"points: {{{longest}: {max(2, len(values[longest]) // 2)}}}, or algorithm: sobol, which needs no grid",
+            hint=f"points: {{{longest}: {fewer}}}, or algorithm: sobol, which needs no grid",
         )
     return listed
 

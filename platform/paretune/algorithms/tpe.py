@@ -23,7 +23,7 @@ from paretune.algorithms._tpe.settings import TPE
 from paretune.algorithms._tpe.trials import distributions, quiet, study, to_unit
 from paretune.algorithms._untried import around, fresh, keys
 from paretune.records import Observation, Proposal, Suggestion
-from paretune.space import INACTIVE, Config, Space, Value
+from paretune.space import INACTIVE, Config, Value
 
 Array = npt.NDArray[np.float64]
 

@@ -63,9 +63,7 @@ def replay(beginning: Beginning, configs: Sequence[Config], scores: Sequence[flo
     return search
 
 
-def _after(
-    beginning: Beginning, search: Search, configs: Sequence[Config], score_k: Array, *, number: int
-) -> Search:
+def _after(beginning: Beginning, search: Search, configs: Sequence[Config], score_k: Array, *, number: int) -> Search:
     """The search after one generation. What came to nothing is no parent, and where all is alike nothing is learnt."""
     order = np.argsort(score_k, kind="stable")
     best = order[np.isfinite(score_k[order])][: search.population // 2]

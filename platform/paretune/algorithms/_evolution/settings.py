@@ -13,7 +13,7 @@ class Evolution(Settings):
     """Evolutionary search (NSGA-II); every field left out is chosen automatically.
 
     `population` is how many of the best trials are parents, and how many trials the space-filling start has;
-    `crossover` the probability that a child has two parents; `mutation` how many parameters of a child change on average.
+    `crossover` the probability that a child has two parents; `mutation` how many of its parameters change on average.
     """
 
     algorithm: ClassVar[str] = "evolution"

@@ -18,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 
 _ETA_CROSSOVER = 15.0
 _ETA_MUTATION = 20.0
-"""Spread of children about parents, the larger the closer: the indices of Deb et al. (2002), section V-A, are 20, 20."""
+"""How close children are to their parents: common values; Deb et al. (2002), section V-A, take 20 and 20."""
 
 
 class Variation:

@@ -25,7 +25,7 @@ def levels(parameter: Parameter, points: int | None) -> list[Value]:
 
 
 def combinations(space: Space, values: Mapping[str, list[Value]]) -> Iterator[dict[str, Value]]:
-    """Every configuration with these values, the last parameter moving first; absent parameters do not multiply them."""
+    """Every configuration with these values, the last parameter moving first; absent parameters multiply nothing."""
     return _completed(space, values, {}, list(space))
 
 

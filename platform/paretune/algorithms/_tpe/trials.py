@@ -1,7 +1,7 @@
 """A history as an Optuna study of coordinates in the unit cube.
 
-Optuna sees numbers only: continuous parameters (and whole numbers on a log scale) as floats in [0, 1], ordered values by
-their place, unordered options by their number. So its study knows nothing of types, and True, 1 and 1.0 stay apart.
+Optuna sees numbers only: continuous parameters (and whole numbers on a log scale) as floats in [0, 1], ordered values
+by their place, unordered options by their number. So its study knows nothing of types, and True, 1 and 1.0 stay apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from paretune.algorithms._outcomes import Outcomes
-from paretune.space import Choice, Config, Float, Int, Parameter, Space
+from paretune.space import Choice, Config, Int, Parameter, Space
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -55,9 +55,7 @@ def study(
     Several objectives go in as ranks, because Optuna breaks ties by a hypervolume that extreme values would decide.
     """
     Y_nm = known.Y_nm if known.Y_nm.shape[1] == 1 else known.ranks()
-    made = optuna.create_study(
-        directions=["minimize"] * max(1, Y_nm.shape[1]), sampler=optuna.samplers.RandomSampler()
-    )
+    made = optuna.create_study(directions=["minimize"] * max(1, Y_nm.shape[1]), sampler=optuna.samplers.RandomSampler())
     trials = [
         _trial(space, config, held, TrialState.COMPLETE, values=y_m, miss=miss)
         for config, y_m, miss in zip(known.configs, Y_nm.tolist(), known.violation_n.tolist(), strict=True)
@@ -91,14 +89,14 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     bins = parameter.cardinality
     if isinstance(parameter, Choice) and not parameter.ordered:
         return CategoricalDistribution(range(int(bins)))
-    if isinstance(parameter, Float) and math.isinf(bins) or isinstance(parameter, Int) and _logarithmic(parameter):
+    if math.isinf(bins) or _uneven(parameter):
         return FloatDistribution(0.0, 1.0)
     return IntDistribution(0, int(bins) - 1)
 
 
-def _logarithmic(parameter: Int) -> bool:
-    """Bins of unequal width; powers of two own equal ones."""
-    return parameter.log and parameter.step == 1
+def _uneven(parameter: Parameter) -> bool:
+    """Whole numbers on a log scale; powers of two own equal bins."""
+    return isinstance(parameter, Int) and parameter.log and parameter.step == 1
 
 
 def _from_unit(unit: float, distribution: BaseDistribution) -> float:
