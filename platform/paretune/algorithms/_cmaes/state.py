@@ -93,4 +93,4 @@ def _shortened(y_kd: Array, whiten_dd: Array) -> Array:
     d = y_kd.shape[1]
     length_k = np.linalg.norm(y_kd @ whiten_dd, axis=1)
     longest = np.sqrt(d) + 2 * d / (d + 2)
-    return y_kd * np.minimum(1.0, longest / np.maximum(length_k, 1e-12))[:, None]
+    return np.asarray(y_kd * np.minimum(1.0, longest / np.maximum(length_k, 1e-12))[:, None])
