@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paretune import errors as errors
+    from paretune.algorithms._cmaes.settings import CMAES as CMAES
+    from paretune.algorithms._evolution.settings import Evolution as Evolution
     from paretune.algorithms._gp.settings import GP as GP
+    from paretune.algorithms._grid.settings import Grid as Grid
+    from paretune.algorithms._tpe.settings import TPE as TPE
     from paretune.flow import Study as Study
     from paretune.flow import load as load
     from paretune.flow import search as search
@@ -24,19 +28,39 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CMAES": "paretune.algorithms._cmaes.settings",
     "Choice": "paretune.parameters",
+    "Evolution": "paretune.algorithms._evolution.settings",
     "Float": "paretune.parameters",
     "GP": "paretune.algorithms._gp.settings",
+    "Grid": "paretune.algorithms._grid.settings",
     "Int": "paretune.parameters",
     "Objective": "paretune.objective",
     "Optimizer": "paretune.optimizer",
     "Space": "paretune.space",
     "Study": "paretune.flow",
+    "TPE": "paretune.algorithms._tpe.settings",
     "load": "paretune.flow",
     "search": "paretune.flow",
 }
 
-__all__ = ["GP", "Choice", "Float", "Int", "Objective", "Optimizer", "Space", "Study", "errors", "load", "search"]
+__all__ = [
+    "CMAES",
+    "GP",
+    "TPE",
+    "Choice",
+    "Evolution",
+    "Float",
+    "Grid",
+    "Int",
+    "Objective",
+    "Optimizer",
+    "Space",
+    "Study",
+    "errors",
+    "load",
+    "search",
+]
 
 
 def __getattr__(name: str) -> Any:

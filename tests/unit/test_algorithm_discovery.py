@@ -22,7 +22,7 @@ PROBLEM = Problem(space=Space({"x": Float(0, 1)}), objectives=Objectives.from_di
 def test_each_public_file_is_an_algorithm() -> None:
     folder = Path(algorithms.__file__).parent
     files = {path.stem for path in folder.glob("*.py") if not path.name.startswith("_")}
-    assert set(algorithms.names()) == files >= {"random", "sobol", "gp"}
+    assert set(algorithms.names()) == files >= {"auto", "cmaes", "evolution", "gp", "grid", "random", "sobol", "tpe"}
 
 
 def test_listing_imports_none_of_them_and_random_needs_no_torch() -> None:
@@ -38,7 +38,7 @@ def test_listing_imports_none_of_them_and_random_needs_no_torch() -> None:
 
 
 def test_an_unknown_name_says_which_one_may_be_meant() -> None:
-    with pytest.raises(AlgorithmError, match="must be one of gp, random, sobol, got 'sobel'") as caught:
+    with pytest.raises(AlgorithmError, match=r"must be one of .*gp, grid, random, sobol, tpe, got 'sobel'") as caught:
         algorithms.create("sobel", PROBLEM)
     assert caught.value.hint == "did you mean 'sobol'?"
 
@@ -73,6 +73,14 @@ def test_settings_come_typed_or_as_a_mapping_and_go_back_to_one(chosen: object) 
 @pytest.mark.parametrize(
     ("chosen", "message", "hint"),
     [
+        (
+            {"name": "tpe", "candidates": 0},
+            "algorithm: tpe: candidates: input should be greater than or equal to 1",
+            None,
+        ),
+        ({"name": "evolution", "populaton": 9}, "unknown setting 'populaton'", "did you mean 'population'?"),
+        ({"name": "grid", "points": {"x": 0}}, "algorithm: grid: points: ", None),
+        ({"name": "auto", "initial": 8}, "algorithm: auto: unknown setting 'initial'", "auto has no settings"),
         ({"name": "gp", "inital": 8}, "algorithm: gp: unknown setting 'inital'", "did you mean 'initial'?"),
         ({"name": "random", "initial": 8}, "algorithm: random: unknown setting 'initial'", "random has no settings"),
         ({"name": "gp", "initial": 0}, "algorithm: gp: initial: input should be greater than or equal to 1", None),
@@ -82,3 +90,13 @@ def test_a_wrong_setting_is_refused_before_anything_starts(chosen: object, messa
     with pytest.raises(AlgorithmError, match=message) as caught:
         algorithms.check(AlgorithmSpec.model_validate(chosen))
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    "chosen", [pt.TPE(initial=5), pt.CMAES(population=8), pt.Evolution(mutation=2), pt.Grid(points={"x": 3})]
+)
+def test_the_settings_of_every_family_survive_a_spec_file(chosen: algorithms.Settings) -> None:
+    plain = AlgorithmSpec.model_validate(chosen).model_dump()
+    assert plain["name"] == chosen.algorithm
+    assert AlgorithmSpec.model_validate(plain) == AlgorithmSpec.model_validate(chosen)
+    algorithms.check(AlgorithmSpec.model_validate(plain))

@@ -9,7 +9,23 @@ import pytest
 
 import paretune
 
-NAMES = ["GP", "Choice", "Float", "Int", "Objective", "Optimizer", "Space", "Study", "errors", "load", "search"]
+NAMES = [
+    "CMAES",
+    "GP",
+    "TPE",
+    "Choice",
+    "Evolution",
+    "Float",
+    "Grid",
+    "Int",
+    "Objective",
+    "Optimizer",
+    "Space",
+    "Study",
+    "errors",
+    "load",
+    "search",
+]
 
 
 def test_the_public_names_are_these() -> None:

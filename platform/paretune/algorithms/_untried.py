@@ -64,6 +64,35 @@ def untried(space: Space, taken: set[Key]) -> Iterator[dict[str, Value]]:
             yield config
 
 
+def fresh(
+    space: Space,
+    points: Iterable[Array],
+    history: Sequence[Observation],
+    pending: Sequence[Suggestion | Proposal],
+) -> dict[str, Value]:
+    """The first configuration along endless `points` that was not tried.
+
+    An exhausted space is tried again, what is under way last.
+    """
+    under_way = {space.key(entry.config) for entry in pending}
+    start = list(itertools.islice(points, 1))
+    for taken in (under_way | keys(space, history, []), under_way):
+        config = first_untried(space, itertools.chain(start, points), taken)
+        if config is not None:
+            return config
+    return space.decode(start[0])
+
+
+def around(x_d: Array, rng: np.random.Generator) -> Iterator[Array]:
+    """Points ever further from x_d: one coordinate drawn anew, then two and more, at last all of them."""
+    d = len(x_d)
+    for tries in itertools.count():
+        changed = rng.choice(d, size=min(d, 1 + tries // 8), replace=False)
+        point_d = x_d.copy()
+        point_d[changed] = rng.random(len(changed))
+        yield point_d
+
+
 def sobol_points(d: int, *, seed: int, ahead: int) -> Iterator[Array]:
     """One scrambled Sobol sequence in d dimensions, from its beginning; `ahead` is how many points will do, mostly.
 

@@ -17,6 +17,7 @@ from paretune.errors import InputError
 if TYPE_CHECKING:
     from paretune.flow import Study
     from paretune.log import Trial
+    from paretune.records import Suggestion
 
 Format = Literal["csv", "parquet", "json"]
 
@@ -180,7 +181,7 @@ def _facts(trial: Trial, starts: int) -> list[tuple[str, str]]:
     facts = [
         ("trial", str(trial.id)),
         ("status", trial.status if trial.reason is None else f"{trial.status}: {trial.reason}"),
-        ("came from", f"{trial.suggestion.algorithm}, {proposal.origin}"),
+        ("came from", _origin(trial.suggestion)),
         ("time", f"{text.duration(trial.seconds)}, started {starts} time{'' if starts == 1 else 's'}"),
         ("reports", f"{trial.step}, resource {text.number(trial.resource)}"),
     ]
@@ -189,6 +190,13 @@ def _facts(trial: Trial, starts: int) -> list[tuple[str, str]]:
     if trial.checkpoint:
         facts.append(("checkpoint", trial.checkpoint))
     return facts
+
+
+def _origin(suggestion: Suggestion) -> str:
+    """Which algorithm, chosen by whom and why, and which of its parts."""
+    chosen = suggestion.proposal.fit.get("auto") if suggestion.algorithm == "auto" else None
+    why = "" if chosen is None else f" ({chosen['algorithm']}: {chosen['because']})"
+    return f"{suggestion.algorithm}{why}, {suggestion.proposal.origin}"
 
 
 def _predicted(metric: str, mean: Mapping[str, float] | None, sd: Mapping[str, float] | None) -> str:

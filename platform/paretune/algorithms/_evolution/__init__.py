@@ -1,0 +1,1 @@
+"""The evolutionary search's parts: selection and variation."""

@@ -1,0 +1,1 @@
+"""The grid search's parts."""

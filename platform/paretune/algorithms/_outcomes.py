@@ -1,0 +1,83 @@
+"""What became of the trials, as the algorithms that rank need it: no model, no torch.
+
+Legend: n results, m objectives; Y_nm minimised values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from paretune.objective import Objectives
+from paretune.records import Observation
+from paretune.space import Config
+
+Array = npt.NDArray[np.float64]
+
+_LARGEST = 1e100  # differences of larger values overflow when they are multiplied
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """The results in the order in which they ended, and the configurations that came to nothing.
+
+    `places_n` says which trials of the history the results are; `violation_n` sums by how much the limits are missed,
+    each in units of its worst miss: 0 where all are kept.
+    """
+
+    places_n: list[int]
+    configs: list[Config]
+    Y_nm: Array
+    violation_n: Array
+    lost: list[Config]
+
+    def ranks(self) -> Array:
+        """Each objective's values as ranks in (0, 1], equal ones averaged; shape (n, m).
+
+        What only the order decides is then decided alike for a loss of 1e-6 and one of 1e30.
+        """
+        n = max(1, len(self.Y_nm))
+        return np.asarray(rankdata(self.Y_nm, axis=0) / n, dtype=np.float64)
+
+    def scores(self, trials: int) -> Array:
+        """One objective's order over all trials of the history, less is better; shape (trials,).
+
+        What misses a limit comes after what keeps it, by its violation alone; infinity for what came to nothing.
+        """
+        y_n, kept_n = self.Y_nm[:, 0], self.violation_n <= 0
+        rank_n = rankdata(np.where(kept_n, y_n, np.inf), method="dense") + np.where(kept_n, 0.0, self.violation_n)
+        score_t = np.full(trials, np.inf)
+        score_t[self.places_n] = rank_n
+        return score_t
+
+
+def outcomes(history: Sequence[Observation], objectives: Objectives) -> Outcomes:
+    """Sort a history into results (completed or stopped, with every objective) and what failed or diverged."""
+    places_n = [place for place, observation in enumerate(history) if ended_well(observation, objectives)]
+    known = [history[place] for place in places_n]
+    values = [objectives.minimized(observation.metrics) for observation in known]
+    Y_nm = np.clip(np.array(values, dtype=np.float64).reshape(len(known), len(objectives)), -_LARGEST, _LARGEST)
+    return Outcomes(
+        places_n=places_n,
+        configs=[observation.config for observation in known],
+        Y_nm=Y_nm,
+        violation_n=_violation(Y_nm, objectives.limits()),
+        lost=[observation.config for observation in history if not ended_well(observation, objectives)],
+    )
+
+
+def ended_well(observation: Observation, objectives: Objectives) -> bool:
+    """With every objective, and neither failed nor diverged. A stopped trial counts as what it had reached."""
+    return observation.status in ("completed", "stopped") and not objectives.missing(observation.metrics)
+
+
+def _violation(Y_nm: Array, limits_m: Array) -> Array:
+    if len(Y_nm) == 0:
+        return np.zeros(0)
+    miss_nm = np.maximum(Y_nm - limits_m, 0.0)
+    worst_m = miss_nm.max(axis=0)
+    return np.asarray((miss_nm / np.where(worst_m > 0, worst_m, 1.0)).sum(axis=1))
