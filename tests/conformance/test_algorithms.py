@@ -259,7 +259,7 @@ def test_two_hundred_trials_follow_from_their_log(name: str) -> None:
         again = ask(
             create(name, MIXED, ONE, seed=4),
             list(before.history),
-            [s for s in before.pending if s.id in trial.suggestion.pending],
+            [opt.log.trials[number].suggestion for number in trial.suggestion.pending],
             seed=4,
             first_id=trial.id,
         )

@@ -61,7 +61,7 @@ class CovarianceAdaptation:
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
     ) -> list[Proposal]:
         scores = outcomes(history, self._objectives).scores(len(history))
-        search = replay(self._beginning, [observation.config for observation in history], scores)
+        search = replay(self._beginning, [observation.config for observation in history], scores.tolist())
         return one_by_one(lambda ahead: self._next(history, ahead, search, rng), pending, n)
 
     def _next(

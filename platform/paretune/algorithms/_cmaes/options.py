@@ -54,4 +54,5 @@ def _with_margin(probabilities: Array, count: int) -> Array:
     room = raised - least
     total = room.sum()
     spare = 1 - least * len(raised)
-    return least + (room * (spare / total) if total > 0 else spare / len(raised))
+    kept: Array = least + (room * (spare / total) if total > 0 else np.full(len(raised), spare / len(raised)))
+    return kept

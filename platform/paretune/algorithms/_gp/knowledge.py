@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from paretune.algorithms._gp.calibration import rounded
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.surrogate import Surrogate, fit
@@ -24,6 +25,9 @@ Array = npt.NDArray[np.float64]
 _LEADERS = 10
 _LEADERS_SEVERAL = 30
 """What is imagined anew in every draw: whatever may be the best, or on the front, when noise is taken away."""
+
+_MOST = 500
+"""Results in the model. The time per suggestion grows with their square from there on."""
 
 _LARGEST = 1e100  # squares of larger values are not numbers any more
 
@@ -47,12 +51,14 @@ def results(history: Sequence[Observation], objectives: Objectives) -> list[Obse
 
 def learn(history: Sequence[Observation], objectives: Objectives, encoding: Encoding) -> Knowledge:
     """Fit the models; `history` must hold at least one result."""
-    known = results(history, objectives)
+    known, settled = _kept(results(history, objectives), objectives)
     X_nf = encoding.features([observation.config for observation in known])
     Y_nm = np.clip([objectives.minimized(observation.metrics) for observation in known], -_LARGEST, _LARGEST)
     limits_m, reference_m = objectives.limits(), objectives.reference_point()
     keep_m = np.fmax(reference_m, np.where(np.isfinite(limits_m), limits_m, np.nan))
-    surrogate = fit(X_nf, Y_nm, dimensions=len(encoding.space), keep_m=keep_m)
+    surrogate = fit(
+        X_nf, Y_nm, dimensions=len(encoding.space), keep_m=keep_m, members=_members(len(known)), settled=settled
+    )
 
     predicted_nm, _ = surrogate.predict(X_nf)
     leading = _leading(predicted_nm, Y_nm, limits_m)
@@ -67,6 +73,26 @@ def learn(history: Sequence[Observation], objectives: Objectives, encoding: Enco
         reference_m=surrogate.scale.apply(reference_m),
         limits_m=np.where(np.isfinite(limits_m), surrogate.scale.apply(limits_m), np.inf),
     )
+
+
+def _members(n: int) -> int:
+    """How many sets of hyperparameters stand for the plausible ones: the more results, the more alike these are."""
+    return 8 if n <= 60 else 4 if n <= 120 else 1
+
+
+def _kept(known: list[Observation], objectives: Objectives) -> tuple[list[Observation], int]:
+    """The results in the model, in their order, and how many of them are settled (see `calibration`).
+
+    All up to `_MOST`; of more settled ones, the best by each objective and evenly spaced others.
+    """
+    settled = rounded(len(known))
+    if settled <= _MOST:
+        return known, settled
+    Y_nm = np.array([objectives.minimized(observation.metrics) for observation in known[:settled]])
+    best = np.unique(np.argsort(Y_nm, axis=0, kind="stable")[: _MOST // (4 * Y_nm.shape[1])])
+    others = np.setdiff1d(np.arange(settled), best)
+    spaced = others[np.linspace(0, len(others) - 1, _MOST - len(best)).round().astype(np.intp)]
+    return [*(known[i] for i in np.union1d(best, spaced)), *known[settled:]], _MOST
 
 
 def _ended_well(observation: Observation, objectives: Objectives) -> bool:

@@ -12,7 +12,7 @@ from paretune.algorithms._settings import Settings
 class GP(Settings):
     """Gaussian-process Bayesian optimisation; every field left out is chosen automatically.
 
-    `initial` is how many trials the space-filling start has, the default configuration included.
+    `initial` is how many trials the space-filling start has, the default configuration included (5).
     """
 
     algorithm: ClassVar[str] = "gp"

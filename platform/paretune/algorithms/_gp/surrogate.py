@@ -2,7 +2,7 @@
 
 Matern-5/2 with a lengthscale per column under the dimension-scaled log-normal prior of Hvarfner et al. (2024,
 arXiv:2402.02229, section 5), zero-mean unit-variance outcomes, inferred noise; hyperparameters at the maximum of the
-posterior. The fit starts from the priors' modes and draws nothing, so it is a function of the data alone.
+posterior, or several plausible ones side by side. The fit is a function of the data alone.
 
 Legend: n observations, t test points, f columns, m outcomes, k members; Y_nm is minimised; double precision.
 """
@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from paretune.algorithms._gp.calibration import calibrate, stacked
 from paretune.algorithms._gp.outcomes import Scale
-from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters, posterior_mode
-from paretune.algorithms._gp.posterior_sample import posterior_sample
+from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters
 from paretune.algorithms._gp.process import Posterior, condition
 
 Array = npt.NDArray[np.float64]
@@ -62,34 +62,26 @@ def fit(
     keep_m: Array | None = None,
     shortest: float = SHORTEST,
     members: int = 1,
+    settled: int | None = None,
 ) -> Surrogate:
     """Fit a surrogate; `dimensions` is the number of parameters that the lengthscale prior is scaled to.
 
     `keep_m` are values that stay distinguishable from worse ones however large they are (limits, references); shape
     (m,), not finite where there is none. `shortest` bounds the lengthscales from below. With `members` above 1 each
-    outcome's posterior holds so many plausible sets of hyperparameters; `modes` are the most probable ones.
+    outcome's posterior holds so many plausible sets of hyperparameters; `modes` are the most probable ones. Units and
+    hyperparameters are taken from the first `settled` results (from all, by default).
     """
-    scale = Scale.of(Y_nm, keep_m)
-    X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(scale.apply(Y_nm))
-    modes = [posterior_mode(X, z_n, dimensions=dimensions, shortest=shortest) for z_n in Z_nm.T]
-    groups = [
-        [mode]
-        if members == 1
-        else posterior_sample(X, z_n, mode, members=members, dimensions=dimensions, shortest=shortest)
-        for z_n, mode in zip(Z_nm.T, modes, strict=True)
-    ]
-    posteriors = [_posterior(X, z_n, group) for z_n, group in zip(Z_nm.T, groups, strict=True)]
-    return Surrogate(tuple(posteriors), scale, tuple(modes))
+    calibration = calibrate(
+        X_nf, Y_nm, dimensions=dimensions, keep_m=keep_m, shortest=shortest, members=members, settled=settled
+    )
+    X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(calibration.scale.apply(Y_nm))
+    posteriors = [_posterior(X, z_n, fitted.members) for z_n, fitted in zip(Z_nm.T, calibration.fits, strict=True)]
+    return Surrogate(tuple(posteriors), calibration.scale, tuple(fitted.mode for fitted in calibration.fits))
 
 
 def _posterior(X_nf: torch.Tensor, z_n: torch.Tensor, members: Sequence[Hyperparameters]) -> Posterior:
-    return condition(
-        X_nf,
-        z_n,
-        lengths_kf=torch.from_numpy(np.array([member.lengthscales_f for member in members])),
-        noise_kn=torch.tensor([[member.noise] for member in members], dtype=torch.double),
-        mean_k=torch.tensor([member.mean for member in members], dtype=torch.double),
-    )
+    lengths_kf, noise_k1, mean_k = stacked(members)
+    return condition(X_nf, z_n, lengths_kf=lengths_kf, noise_kn=noise_k1, mean_k=mean_k)
 
 
 def _moments(posterior: Posterior, X_tf: torch.Tensor) -> tuple[Array, Array]:
