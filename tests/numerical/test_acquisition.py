@@ -37,7 +37,7 @@ def test_one_objective_almost_without_noise_is_log_expected_improvement() -> Non
     mean_tm, sd_tm = surrogate.predict(TEST)
     best = surrogate.predict(GRID)[0].min()
     z = (best - mean_tm[:, 0]) / sd_tm[:, 0]
-    expected = sd_tm[:, 0] * (z * norm.cdf(z) + norm.pdf(z)) / surrogate.scale.spread_m[0]
+    expected = sd_tm[:, 0] * (z * norm.cdf(z) + norm.pdf(z)) / surrogate.scale.own_units_m()[0]
     assert np.exp(values(surrogate)) == pytest.approx(expected, rel=0.05, abs=2e-3)
     assert np.argmax(values(surrogate)) == np.argmax(expected)
 
@@ -49,7 +49,7 @@ def test_two_objectives_are_the_expected_growth_of_the_dominated_volume() -> Non
     mean_tm, sd_tm = surrogate.predict(TEST)
     front_nm, reference_m = surrogate.scale.apply(surrogate.predict(GRID)[0]), np.array([3.0, 3.0])
     draws = np.random.default_rng(0).standard_normal((4096, 1, 2))
-    samples = (mean_tm + sd_tm * draws - surrogate.scale.center_m) / surrogate.scale.spread_m
+    samples = surrogate.scale.apply(mean_tm + sd_tm * draws)
     before = hypervolume(front_nm, reference_m)
     growth = [
         np.mean([hypervolume(np.vstack([front_nm, y[t]]), reference_m) - before for y in samples])

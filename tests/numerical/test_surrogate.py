@@ -36,13 +36,14 @@ def test_predictions_are_those_of_scikit_learn_with_the_same_hyperparameters() -
     surrogate = fit(X_nf, Y_nm, dimensions=3)
     mean_tm, sd_tm = surrogate.predict(X_tf)
     for j, mode in enumerate(surrogate.modes):
-        center, spread = surrogate.scale.center_m[j], surrogate.scale.spread_m[j]
+        unit = surrogate.scale.own_units_m()[j]
         kernel = Matern(mode.lengthscales_f, "fixed", nu=2.5)
         other = GaussianProcessRegressor(kernel, alpha=mode.noise, optimizer=None)
-        other.fit(X_nf, (Y_nm[:, j] - center) / spread - mode.mean)
+        other.fit(X_nf, surrogate.scale.apply(Y_nm)[:, j] - mode.mean)
         mean_t, sd_t = other.predict(X_tf, return_std=True)
-        assert mean_tm[:, j] == pytest.approx(center + spread * (mean_t + mode.mean), rel=1e-6)
-        assert sd_tm[:, j] == pytest.approx(spread * sd_t, rel=1e-5)
+        expected_t, _ = surrogate.scale.restore((mean_t + mode.mean)[:, None], sd_t[:, None])
+        assert mean_tm[:, j] == pytest.approx(expected_t[:, j], rel=1e-6)
+        assert sd_tm[:, j] == pytest.approx(unit * sd_t, rel=1e-5)
 
 
 def test_the_density_is_gpytorchs_at_any_hyperparameters() -> None:

@@ -57,7 +57,13 @@ def learn(history: Sequence[Observation], objectives: Objectives, encoding: Enco
     limits_m, reference_m = objectives.limits(), objectives.reference_point()
     keep_m = np.fmax(reference_m, np.where(np.isfinite(limits_m), limits_m, np.nan))
     surrogate = fit(
-        X_nf, Y_nm, dimensions=len(encoding.space), keep_m=keep_m, members=_members(len(known)), settled=settled
+        X_nf,
+        Y_nm,
+        dimensions=len(encoding.space),
+        keep_m=keep_m,
+        members=_members(len(known)),
+        settled=settled,
+        warp=len(objectives) == 1,  # with several, the hypervolume is in their own units
     )
 
     predicted_nm, _ = surrogate.predict(X_nf)

@@ -1,4 +1,4 @@
-"""Outcomes as the model sees them: standardised, what explodes held back.
+"""Outcomes as the model sees them: standardised, what explodes held back, a long tail drawn in where that fits better.
 
 Legend: n observations, m outcomes; Y_nm is minimised, Z_nm standardised.
 """
@@ -12,17 +12,27 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+STRENGTHS = (0.0, 1.0, 10.0, 100.0)
+"""Of the warp: with 100, a hundredth of the outcomes' standard deviation above the best is where it begins to bend."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How outcomes are standardised: z = (min(y, ceiling) - center) / spread, all of shape (m,)."""
+    """How outcomes are standardised, all of shape (m,).
 
+    x = (min(y, ceiling) - floor) / unit, then w = log(1 + strength x), or x where strength is 0, then
+    z = (w - center) / spread. Below the floor, which only predictions and limits can be, w goes on as a straight line.
+    """
+
+    ceiling_m: Array
+    floor_m: Array
+    unit_m: Array
+    strength_m: Array
     center_m: Array
     spread_m: Array
-    ceiling_m: Array
 
     @classmethod
-    def of(cls, Y_nm: Array, keep_m: Array | None = None) -> Scale:
+    def of(cls, Y_nm: Array, keep_m: Array | None = None, strength_m: Array | None = None) -> Scale:
         """The scale of given outcomes.
 
         Values above the upper quartile plus three interquartile ranges (Tukey's outer fence) count as at the fence:
@@ -36,10 +46,13 @@ class Scale:
             ceiling_m = np.where(np.isfinite(keep_m), np.maximum(ceiling_m, keep_m + reach_m), ceiling_m)
         ceiling_m = np.where(reach_m > 0, ceiling_m, np.inf)  # half of the values are equal: no scale to judge by
         kept_nm = np.minimum(Y_nm, ceiling_m)
-        center_m, spread_m = kept_nm.mean(axis=0), kept_nm.std(axis=0)
-        size_m = np.where(center_m == 0, 1.0, np.abs(center_m))
-        alike_m = spread_m <= 1e-12 * size_m  # what rounding alone makes of equal values
-        return cls(center_m, np.where(alike_m, size_m, spread_m), ceiling_m)
+        floor_m, unit_m = kept_nm.min(axis=0), kept_nm.std(axis=0)
+        size_m = np.maximum(np.abs(kept_nm).max(axis=0), np.finfo(np.float64).tiny)
+        unit_m = np.where(unit_m <= 1e-12 * size_m, size_m, unit_m)  # what rounding alone makes of equal values
+        strength_m = np.zeros(Y_nm.shape[1]) if strength_m is None else strength_m
+        W_nm = _warp((kept_nm - floor_m) / unit_m, strength_m)
+        spread_m = W_nm.std(axis=0)
+        return cls(ceiling_m, floor_m, unit_m, strength_m, W_nm.mean(axis=0), np.where(spread_m > 1e-12, spread_m, 1.0))
 
     def bound(self, Y_nm: Array) -> Array:
         """Outcomes with what is beyond the ceiling brought down to it."""
@@ -47,8 +60,32 @@ class Scale:
 
     def apply(self, Y_nm: Array) -> Array:
         """Outcomes in standardised units."""
-        return np.asarray((self.bound(Y_nm) - self.center_m) / self.spread_m)
+        W_nm = _warp((self.bound(Y_nm) - self.floor_m) / self.unit_m, self.strength_m)
+        return np.asarray((W_nm - self.center_m) / self.spread_m)
 
     def restore(self, mean_nm: Array, sd_nm: Array) -> tuple[Array, Array]:
-        """Means and standard deviations back in the outcomes' own units."""
-        return self.center_m + self.spread_m * mean_nm, self.spread_m * sd_nm
+        """Means and standard deviations back in the outcomes' own units, to first order where they are warped."""
+        W_nm = self.center_m + self.spread_m * mean_nm
+        bent_m = self.strength_m > 0
+        safe_m = np.where(bent_m, self.strength_m, 1.0)
+        upper_nm = np.where(bent_m, np.clip(W_nm, 0.0, _LARGEST_LOG), 0.0)
+        X_nm = np.where(bent_m, (np.expm1(upper_nm) + np.minimum(W_nm, 0.0)) / safe_m, W_nm)
+        return self.floor_m + self.unit_m * X_nm, sd_nm * self.spread_m * self.unit_m * np.exp(upper_nm) / safe_m
+
+    def own_units_m(self) -> Array:
+        """What a small step of one standardised unit is, in each outcome's own units, beside the best one."""
+        return np.asarray(self.spread_m * self.unit_m / np.where(self.strength_m > 0, self.strength_m, 1.0))
+
+    def log_slopes(self, Y_nm: Array) -> Array:
+        """The logarithm of dz / dx at outcomes within the ceiling, added up over them; shape (m,)."""
+        X_nm = (self.bound(Y_nm) - self.floor_m) / self.unit_m
+        bent_nm = np.where(self.strength_m > 0, self.strength_m, 1.0) / (1 + self.strength_m * X_nm)
+        return np.asarray((np.log(bent_nm) - np.log(self.spread_m)).sum(axis=0))
+
+
+_LARGEST_LOG = 50.0  # no prediction is so far above the worst outcome
+
+
+def _warp(X_nm: Array, strength_m: Array) -> Array:
+    bent_nm = strength_m * X_nm
+    return np.where(strength_m > 0, np.log1p(np.maximum(bent_nm, 0.0)) + np.minimum(bent_nm, 0.0), X_nm)

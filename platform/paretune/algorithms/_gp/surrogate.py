@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from paretune.algorithms._gp.calibration import calibrate, stacked
+from paretune.algorithms._gp.calibration import Manner, calibrate, stacked
 from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters
 from paretune.algorithms._gp.process import Posterior, condition
@@ -47,10 +47,10 @@ class Surrogate:
         return [
             {
                 "lengthscales": dict(zip(labels, mode.lengthscales_f.tolist(), strict=True)),
-                "noise": math.sqrt(mode.noise) * spread,
-                "outputscale": spread,
+                "noise": math.sqrt(mode.noise) * unit,
+                "outputscale": unit,
             }
-            for mode, spread in zip(self.modes, self.scale.spread_m.tolist(), strict=True)
+            for mode, unit in zip(self.modes, self.scale.own_units_m().tolist(), strict=True)
         ]
 
 
@@ -63,17 +63,19 @@ def fit(
     shortest: float = SHORTEST,
     members: int = 1,
     settled: int | None = None,
+    warp: bool = False,
 ) -> Surrogate:
     """Fit a surrogate; `dimensions` is the number of parameters that the lengthscale prior is scaled to.
 
     `keep_m` are values that stay distinguishable from worse ones however large they are (limits, references); shape
     (m,), not finite where there is none. `shortest` bounds the lengthscales from below. With `members` above 1 each
     outcome's posterior holds so many plausible sets of hyperparameters; `modes` are the most probable ones. Units and
-    hyperparameters are taken from the first `settled` results (from all, by default).
+    hyperparameters are taken from the first `settled` results (from all, by default). With `warp`
+    a single outcome may be drawn in at its upper end (see `calibration`).
     """
-    calibration = calibrate(
-        X_nf, Y_nm, dimensions=dimensions, keep_m=keep_m, shortest=shortest, members=members, settled=settled
-    )
+    manner = Manner(dimensions=dimensions, shortest=shortest, members=members, warp=warp)
+    keep = np.full(Y_nm.shape[1], np.nan) if keep_m is None else keep_m
+    calibration = calibrate(X_nf[:settled], Y_nm[:settled], keep, manner)
     X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(calibration.scale.apply(Y_nm))
     posteriors = [_posterior(X, z_n, fitted.members) for z_n, fitted in zip(Z_nm.T, calibration.fits, strict=True)]
     return Surrogate(tuple(posteriors), calibration.scale, tuple(fitted.mode for fitted in calibration.fits))
