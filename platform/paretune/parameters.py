@@ -297,3 +297,15 @@ Parameter: TypeAlias = Float | Int | Choice
 def conditions(parameter: Parameter) -> Conditions:
     """What the parameter's presence depends on, every value listed in a tuple."""
     return cast(Conditions, parameter.when)  # so made in __post_init__
+
+
+def declared(value: Value, parameter: Parameter | None) -> Value:
+    """The value with 1.0 for 1 where a float is declared, and 1 for 1.0 where an int is.
+
+    Equal configurations then have equal identities.
+    """
+    if isinstance(parameter, Float) and type(value) is int:
+        return float(value)
+    if isinstance(parameter, Int) and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

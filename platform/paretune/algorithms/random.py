@@ -8,7 +8,7 @@ import numpy as np
 
 from paretune.algorithms._base import Problem
 from paretune.algorithms._settings import Settings
-from paretune.algorithms._untried import default_first, first_untried, keys, uniform_points
+from paretune.algorithms._untried import default_first, first_untried, keys, legal_points, uniform_points
 from paretune.records import Observation, Proposal, Suggestion
 
 
@@ -32,5 +32,6 @@ class Random:
         default = default_first(self._space, taken)
         if default is not None:
             return Proposal(config=default, origin="default")
-        untried = first_untried(self._space, uniform_points(len(self._space), rng), taken)
-        return Proposal(config=untried or self._space.decode(rng.random(len(self._space))), origin="random")
+        points = legal_points(self._space, uniform_points(len(self._space), rng), rng)
+        untried = first_untried(self._space, points, taken)
+        return Proposal(config=untried or self._space.decode(next(points)), origin="random")
