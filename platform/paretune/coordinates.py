@@ -35,7 +35,7 @@ class Column:
         if not (isinstance(self.parameter, Int) and self.parameter.log and self.parameter.step == 1):
             return (np.arange(count) + 0.5) / count, np.full(count, 1 / count)
         values_n, own = np.arange(self.parameter.low, self.parameter.high + 1.0), scale(self.parameter)
-        return own.unit(values_n, np), own.unit(values_n + 0.5, np) - own.unit(values_n - 0.5, np)
+        return np.asarray(own.unit(values_n, np)), own.unit(values_n + 0.5, np) - own.unit(values_n - 0.5, np)
 
     def bins(self, unit_n: Array) -> npt.NDArray[np.int64]:
         """The number of the value at each coordinate of a discrete parameter; as `from_unit` has it."""

@@ -28,7 +28,7 @@ _LISTED = 1 << 20  # combinations; going through them takes about 0.1 s, once
 _DRAWS = 1 << 14  # to begin with; eight times as many where they find too few
 _POOL = 256
 _ENOUGH = 64
-_FRESH = 4096  # draws for one point: enough for a legal part of a thousandth, 1 ms
+_FRESH = 4096  # points drawn before the pool is resorted to: enough for one in a legal part of a thousandth; 1 ms
 _BLEND = 8  # slice steps from a point of the pool to one drawn
 
 
@@ -54,13 +54,14 @@ class Legality:
         """About how much of the cube is legal."""
         return math.prod(group.share for group in self.groups)
 
-    def mended(self, x_d: Array, rng: np.random.Generator) -> Array:
-        """A legal point: `x_d` with the coordinates of every group that breaks a constraint drawn anew."""
-        x_d = np.array(x_d, dtype=np.float64)
+    def mended(self, X_nd: Array, rng: np.random.Generator) -> Array:
+        """Legal points: `X_nd` with the coordinates of every group that breaks a constraint drawn anew; shape (n, d)."""
+        X_nd = np.array(X_nd, dtype=np.float64)
         for group in self.groups:
-            if not group.mask(x_d[None, group.places])[0]:
-                x_d[group.places] = group.draw(rng)
-        return x_d
+            broken = np.flatnonzero(~group.mask(X_nd[:, group.places]))
+            if len(broken):
+                X_nd[broken[:, None], group.places] = group.draw(len(broken), rng)
+        return X_nd
 
     def pulled(self, x_d: Array, anchor_d: Array) -> Array:
         """A legal point: every group that breaks a constraint is moved towards the legal `anchor_d` until it does not.
@@ -120,18 +121,18 @@ class Group:
             legal_n &= kept_n | ~_all(active[name] for name in constraint.names)
         return legal_n
 
-    def draw(self, rng: np.random.Generator) -> Array:
-        """A legal point, uniform over the legal part (nearly so where that is less than a thousandth); shape (k,)."""
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """Legal points, uniform over the legal part (nearly so where it is tiny); shape (n, k)."""
         if self.listed:
             edge_p = np.cumsum(self._weight_p)
-            row = int(np.searchsorted(edge_p, rng.random() * edge_p[-1], side="right"))
-            return np.array(self.pool_pk[min(row, len(edge_p) - 1)])
+            rows = np.searchsorted(edge_p, rng.random(n) * edge_p[-1], side="right")
+            return np.array(self.pool_pk[np.minimum(rows, len(edge_p) - 1)])
         X_nk = rng.random((_FRESH, len(self.places)))
-        legal_n = self.mask(X_nk)
-        if legal_n.any():
-            return np.array(X_nk[np.argmax(legal_n)])
-        start_1k = self.pool_pk[[int(rng.integers(len(self.pool_pk)))]]
-        return np.array(spread(start_1k, self.mask, _BLEND, rng)[0])
+        X_nk = X_nk[self.mask(X_nk)][:n]
+        if len(X_nk) == n:
+            return X_nk
+        start_pk = self.pool_pk[rng.integers(len(self.pool_pk), size=n - len(X_nk))]
+        return np.concatenate([X_nk, spread(start_pk, self.mask, _BLEND, rng)])
 
     # -- the pool --------------------------------------------------------------------------------------------------
 

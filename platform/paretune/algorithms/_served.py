@@ -45,7 +45,7 @@ class Served:
         return proposals
 
     def _mended(self, proposal: Proposal, taken: set[Key], rng: np.random.Generator) -> Proposal:
-        x_d = self._space.legality.mended(self._space.encode(proposal.config), rng)
+        (x_d,) = self._space.legality.mended(self._space.encode(proposal.config)[None], rng)
         elsewhere = legal_points(self._space, uniform_points(len(x_d), rng), rng)
         config: Config | None = first_untried(self._space, itertools.chain([x_d], elsewhere), taken)
         return Proposal(config=config or self._space.decode(x_d), origin=proposal.origin)

@@ -92,7 +92,7 @@ def legal_points(space: Space, points: Iterable[Array], rng: np.random.Generator
         yield from points
     for x_d in points:
         if legality.mask(x_d[None])[0] or legality.share < _PASSED_OVER:
-            mended_d = legality.mended(x_d, rng)
+            (mended_d,) = legality.mended(x_d[None], rng)
             if space.legal(space.decode(mended_d)):  # rounding may bring a point on a boundary across it
                 yield mended_d
 
