@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from paretune import errors as errors
     from paretune.algorithms._gp.settings import GP as GP
+    from paretune.beliefs import Normal as Normal
     from paretune.flow import Study as Study
     from paretune.flow import load as load
     from paretune.flow import search as search
@@ -28,6 +29,7 @@ _HOMES = {
     "Float": "paretune.parameters",
     "GP": "paretune.algorithms._gp.settings",
     "Int": "paretune.parameters",
+    "Normal": "paretune.beliefs",
     "Objective": "paretune.objective",
     "Optimizer": "paretune.optimizer",
     "Space": "paretune.space",
@@ -36,7 +38,20 @@ _HOMES = {
     "search": "paretune.flow",
 }
 
-__all__ = ["GP", "Choice", "Float", "Int", "Objective", "Optimizer", "Space", "Study", "errors", "load", "search"]
+__all__ = [
+    "GP",
+    "Choice",
+    "Float",
+    "Int",
+    "Normal",
+    "Objective",
+    "Optimizer",
+    "Space",
+    "Study",
+    "errors",
+    "load",
+    "search",
+]
 
 
 def __getattr__(name: str) -> Any:

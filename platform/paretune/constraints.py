@@ -22,7 +22,7 @@ from paretune.parameters import Choice, Config, Float, Parameter
 Relation: TypeAlias = Literal["<=", ">=", "<", ">", "=="]
 
 _LONGEST = 1000  # characters: Python's parser recurses, and nobody reads a longer one
-_ROUNDING = 1e-11
+ROUNDING = 1e-11
 """Of the size of what is compared: values are kept to 12 significant digits, so that a point on a boundary may come out
 5e-13 beyond it. Whole numbers are compared exactly."""
 
@@ -81,10 +81,10 @@ class Constraint:
         except ArithmeticError:
             return False
 
-    def kept(self, values: Mapping[str, Any]) -> Any:
-        """Whether it holds for numbers, or element by element for arrays of them."""
+    def kept(self, values: Mapping[str, Any], rounding: float = ROUNDING) -> Any:
+        """Whether it holds for numbers, or element by element for arrays of them, up to `rounding` of their size."""
         excess = self.excess(values)
-        slack = 0 if isinstance(excess, int) else _ROUNDING * self.size(values)
+        slack = 0 if isinstance(excess, int) else rounding * self.size(values)
         return excess < -slack if self.relation in ("<", ">") else excess <= slack
 
     def excess(self, values: Mapping[str, Any]) -> Any:

@@ -55,7 +55,7 @@ class Column:
             return np.asarray(scale(parameter).value(np.clip(unit_n, 0.0, 1.0), np))
         if isinstance(parameter, Int) and parameter.step == "power2":
             return np.asarray(np.ldexp(float(parameter.low), self.bins(unit_n)), dtype=np.float64)
-        return parameter.low + self.bins(unit_n) * float(parameter.step or 1)
+        return np.asarray(parameter.low + self.bins(unit_n) * float(parameter.step or 1), dtype=np.float64)
 
     def equals(self, unit_n: Array, wanted: Iterable[Any]) -> Mask:
         """Whether the value at each coordinate is one of those."""

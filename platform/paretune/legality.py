@@ -24,6 +24,8 @@ from paretune.slices import spread
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+_EXACT = 1e-13
+"""What binary arithmetic leaves, and less than a configuration is allowed: points found here hold once rounded, too."""
 _LISTED = 1 << 20  # combinations; going through them takes about 0.1 s, once
 _DRAWS = 1 << 14  # to begin with; eight times as many where they find too few
 _POOL = 256
@@ -43,7 +45,7 @@ class Legality:
         )
 
     def mask(self, X_nd: Array) -> Mask:
-        """Whether each point is legal; values are not rounded to 12 digits here, so a point on a boundary may err."""
+        """Whether each point is legal, with less to spare on a boundary than a configuration has; shape (n,)."""
         legal_n = np.ones(len(X_nd), dtype=bool)
         for group in self.groups:
             legal_n &= group.mask(X_nd[:, group.places])
@@ -55,7 +57,7 @@ class Legality:
         return math.prod(group.share for group in self.groups)
 
     def mended(self, X_nd: Array, rng: np.random.Generator) -> Array:
-        """Legal points: `X_nd` with the coordinates of every group that breaks a constraint drawn anew; shape (n, d)."""
+        """Legal points: `X_nd` with the coordinates of every group that breaks a constraint drawn anew."""
         X_nd = np.array(X_nd, dtype=np.float64)
         for group in self.groups:
             broken = np.flatnonzero(~group.mask(X_nd[:, group.places]))
@@ -63,25 +65,25 @@ class Legality:
                 X_nd[broken[:, None], group.places] = group.draw(len(broken), rng)
         return X_nd
 
-    def pulled(self, x_d: Array, anchor_d: Array) -> Array:
-        """A legal point: every group that breaks a constraint is moved towards the legal `anchor_d` until it does not.
+    def pulled(self, X_nd: Array, anchors_nd: Array) -> Array:
+        """Legal points: every group that breaks a constraint is moved towards a legal anchor until it does not.
 
-        Ends at the anchor's own coordinates where nothing between is legal.
+        Ends at the anchor's own coordinates where nothing between is legal; shapes (n, d).
         """
-        x_d = np.array(x_d, dtype=np.float64)
+        X_nd = np.array(X_nd, dtype=np.float64)
         for group in self.groups:
-            x_k, anchor_k = x_d[group.places], anchor_d[group.places]
-            path_tk = x_k + np.outer(_TOWARDS, anchor_k - x_k)
-            legal_t = group.mask(path_tk)
-            x_d[group.places] = path_tk[np.argmax(legal_t)] if legal_t.any() else anchor_k
-        return x_d
+            from_nk, to_nk = X_nd[:, group.places], anchors_nd[:, group.places]
+            path_nk = from_nk.copy()
+            for share in _TOWARDS:
+                broken_n = ~group.mask(path_nk)
+                if not broken_n.any():
+                    break
+                path_nk[broken_n] = from_nk[broken_n] + share * (to_nk[broken_n] - from_nk[broken_n])
+            X_nd[:, group.places] = path_nk
+        return X_nd
 
-    def group_of(self, place: int) -> Group | None:
-        """The group that holds the coordinate `place`, if a constraint concerns it."""
-        return next((group for group in self.groups if place in group.places), None)
 
-
-_TOWARDS = np.array([0.0, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.05, *np.arange(0.1, 0.96, 0.05), 1.0])
+_TOWARDS = (1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 """Of the way to the anchor: what a gradient leaves beyond a boundary is tiny, what chance does is not."""
 
 
@@ -117,7 +119,7 @@ class Group:
         legal_n = np.ones(len(X_nk), dtype=bool)
         for constraint in self._constraints:
             with np.errstate(all="ignore"):  # what is not a number is not legal
-                kept_n = constraint.kept(values)
+                kept_n = constraint.kept(values, _EXACT)
             legal_n &= kept_n | ~_all(active[name] for name in constraint.names)
         return legal_n
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from paretune.beliefs import Normal
 from paretune.constraints import parse
 from paretune.coordinates import INACTIVE
 from paretune.errors import SpaceError, nearest
@@ -32,9 +33,9 @@ __all__ = ["INACTIVE", "Choice", "Config", "Float", "Int", "Parameter", "Space",
 
 _KINDS: dict[str, type[Float] | type[Int] | type[Choice]] = {"float": Float, "int": Int, "choice": Choice}
 _FIELDS = {
-    "float": ("low", "high", "log", "step", "default", "when"),
-    "int": ("low", "high", "log", "step", "default", "when"),
-    "choice": ("options", "ordered", "default", "when"),
+    "float": ("low", "high", "log", "step", "default", "prior", "when"),
+    "int": ("low", "high", "log", "step", "default", "prior", "when"),
+    "choice": ("options", "ordered", "default", "prior", "when"),
 }
 
 
@@ -280,10 +281,20 @@ def _to_dict(parameter: Parameter) -> dict[str, Any]:
         value = getattr(parameter, name)
         if name == "when":
             value = {parent: list(v) if len(v) > 1 else v[0] for parent, v in value.items()}
+        if name == "prior" and value is not None:
+            value = value.to_dict() if isinstance(value, Normal) else _weights(parameter, value)
         if value is None or value is False or value == {} or (name == "step" and value == 1 and kind == "int"):
             continue
         result[name] = list(value) if name == "options" else value
     return result
+
+
+def _weights(choice: Parameter, weights: Sequence[float]) -> dict[Value, float] | list[float]:
+    """By option where every plain format keeps the options apart, else in their order."""
+    assert isinstance(choice, Choice)
+    if all(isinstance(option, str) for option in choice.options):
+        return dict(zip(choice.options, weights, strict=True))
+    return list(weights)
 
 
 def _from_dict(name: str, entry: object) -> Parameter:

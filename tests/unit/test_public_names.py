@@ -9,7 +9,20 @@ import pytest
 
 import paretune
 
-NAMES = ["GP", "Choice", "Float", "Int", "Objective", "Optimizer", "Space", "Study", "errors", "load", "search"]
+NAMES = [
+    "GP",
+    "Choice",
+    "Float",
+    "Int",
+    "Normal",
+    "Objective",
+    "Optimizer",
+    "Space",
+    "Study",
+    "errors",
+    "load",
+    "search",
+]
 
 
 def test_the_public_names_are_these() -> None:

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "platform" / "paretune"
 # one idea in several files (the core) may import each other.
 LAYERS = [
     {"errors", "_defaults"},
-    {"parameters", "beliefs", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
+    {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
     | {"objective", "records", "pareto", "log", "study", "listener", "_source"},
     {"loading", "provenance", "train", "winners"},
     {"algorithms", "schedulers", "store", "report", "trainables"},

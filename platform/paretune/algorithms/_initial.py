@@ -8,7 +8,15 @@ from itertools import count, islice
 
 import numpy as np
 
-from paretune.algorithms._untried import Array, Key, default_first, first_untried, legal_points, sobol_points
+from paretune.algorithms._untried import (
+    Array,
+    Key,
+    believed_points,
+    default_first,
+    first_untried,
+    legal_points,
+    sobol_points,
+)
 from paretune.records import Proposal
 from paretune.space import Space
 
@@ -33,7 +41,9 @@ class _Sequence:
 
     def __init__(self, space: Space, seed: int) -> None:
         chance = np.random.default_rng([seed, len(space), 1])  # what chance adds to the points belongs to the seed too
-        self._more = legal_points(space, sobol_points(len(space), seed=seed, ahead=63), chance)
+        points, quantiles = (sobol_points(len(space), seed=seed, ahead=63, other=other) for other in ((), (2,)))
+        points = believed_points(space, points, quantiles, start=0)
+        self._more = legal_points(space, points, chance)
         self._known: list[Array] = []
 
     def __iter__(self) -> Iterator[Array]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.stats import qmc
 
 from paretune.coordinates import Column
+from paretune.prior import believed, drawn
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import INACTIVE, Space, Value
 
@@ -97,14 +98,31 @@ def legal_points(space: Space, points: Iterable[Array], rng: np.random.Generator
                 yield mended_d
 
 
-def sobol_points(d: int, *, seed: int, ahead: int) -> Iterator[Array]:
+def believed_points(
+    space: Space, points: Iterator[Array], quantiles: Iterator[Array], *, start: int
+) -> Iterator[Array]:
+    """`points`, every second one replaced by what the user believes at the next of `quantiles`; `start` is the number
+    of the first.
+
+    The other half covers the space as if nothing were believed: a belief that is wrong costs half of the points, and
+    what is found outside of it tells the model so. Two sources, because every second point of a Sobol sequence is less
+    even than chance.
+    """
+    if not believed(space):
+        yield from points
+    for number in itertools.count(start):
+        yield next(points) if number % 2 else drawn(space, next(quantiles))
+
+
+def sobol_points(d: int, *, seed: int, ahead: int, other: tuple[int, ...] = ()) -> Iterator[Array]:
     """One scrambled Sobol sequence in d dimensions, from its beginning; `ahead` is how many points will do, mostly.
 
-    Owen (1998); the scramble is scipy's linear matrix scramble with a random shift.
+    `other` numbers make another sequence of the same seed. Owen (1998); the scramble is scipy's linear matrix scramble
+    with a random shift.
     """
     start = 0
     for log2 in itertools.count(max(4, math.ceil(math.log2(ahead + 1)))):
-        sequence = qmc.Sobol(d, scramble=True, rng=np.random.default_rng([seed, d]))
+        sequence = qmc.Sobol(d, scramble=True, rng=np.random.default_rng([seed, d, *other]))
         yield from sequence.random_base2(log2)[start:]  # a whole power of two: scipy warns of others
         start = 1 << log2
 
