@@ -91,6 +91,7 @@ def legal_points(space: Space, points: Iterable[Array], rng: np.random.Generator
     legality = space.legality
     if not space.constraints:
         yield from points
+        return
     for x_d in points:
         if legality.mask(x_d[None])[0] or legality.share < _PASSED_OVER:
             (mended_d,) = legality.mended(x_d[None], rng)
@@ -110,6 +111,7 @@ def believed_points(
     """
     if not believed(space):
         yield from points
+        return
     for number in itertools.count(start):
         yield next(points) if number % 2 else drawn(space, next(quantiles))
 
