@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from paretune.algorithms._gp.settings import GP as GP
     from paretune.algorithms._grid.settings import Grid as Grid
     from paretune.algorithms._tpe.settings import TPE as TPE
+    from paretune.beliefs import Normal as Normal
     from paretune.flow import Study as Study
     from paretune.flow import load as load
     from paretune.flow import search as search
@@ -35,6 +36,7 @@ _HOMES = {
     "GP": "paretune.algorithms._gp.settings",
     "Grid": "paretune.algorithms._grid.settings",
     "Int": "paretune.parameters",
+    "Normal": "paretune.beliefs",
     "Objective": "paretune.objective",
     "Optimizer": "paretune.optimizer",
     "Space": "paretune.space",
@@ -53,6 +55,7 @@ __all__ = [
     "Float",
     "Grid",
     "Int",
+    "Normal",
     "Objective",
     "Optimizer",
     "Space",

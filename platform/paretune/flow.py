@@ -25,7 +25,7 @@ from paretune.errors import StudyExistsError, StudyFailedError
 from paretune.listener import Listener
 from paretune.log import Log, Trial
 from paretune.objective import Objectives
-from paretune.parameters import Parameter
+from paretune.parameters import Config, Parameter
 from paretune.space import Space
 from paretune.study import StudySpec
 
@@ -44,6 +44,8 @@ def search(
     *,
     space: Space | Mapping[str, Parameter | Mapping[str, Any]],
     objectives: Objectives | Mapping[str, Any],
+    constraints: Sequence[str] = (),
+    first: Sequence[Config] = (),
     algorithm: Settings | Mapping[str, Any] | str = "gp",
     trials: int = 32,
     hours: float | None = None,
@@ -63,6 +65,8 @@ def search(
         train: the training function, `def train(config)`, or where it is found ("cnn", "package.module:function").
         space: names to `Float`, `Int` and `Choice`.
         objectives: metric names to "minimize" or "maximize", or to a mapping with `goal`, `reference`, `limit`.
+        constraints: what must hold between parameters: "batch_size * accumulate <= 4096".
+        first: configurations to try before all others; what they leave out is completed by defaults.
         algorithm: one of `paretune.algorithms.names()`, or its settings: `pt.GP(initial=8)`.
         trials, hours: the budget; whichever is used up first.
         concurrency: trials at a time; never more than the cluster can place.
@@ -85,8 +89,10 @@ def search(
             "trainable": reference,
             "objectives": objectives,
             "space": space,
+            "constraints": list(constraints),
             "search": {
                 "algorithm": algorithm, "trials": trials, "hours": hours, "concurrency": concurrency, "seed": seed,
+                "first": [dict(config) for config in first] or None,
             },
             "train": {"workers": workers, "epochs": epochs, **settings},
             "store": os.fspath(store),

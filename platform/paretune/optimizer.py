@@ -19,9 +19,9 @@ from paretune.algorithms import Problem, Settings
 from paretune.errors import ReportError
 from paretune.log import Log, Trial
 from paretune.objective import Objective, Objectives
-from paretune.parameters import Config, Parameter
+from paretune.parameters import Config, Parameter, declared
 from paretune.records import ENDINGS, Ending, Event, EventKind, Metrics, Observation, Proposal, Report, Suggestion
-from paretune.space import Float, Int, Space, Value
+from paretune.space import Space, Value
 from paretune.study import AlgorithmSpec
 
 _GIVEN = "given"
@@ -39,15 +39,22 @@ class Optimizer:
         space: Space | Mapping[str, Parameter | Mapping[str, object]],
         objectives: Objectives | Mapping[str, str | Objective | Mapping[str, object]],
         *,
+        constraints: Sequence[str] = (),
+        first: Sequence[Config] = (),
         algorithm: AlgorithmSpec | Settings | Mapping[str, Any] | str = "gp",
         seed: int = 0,
     ) -> None:
-        """Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched."""
-        self.space = space if isinstance(space, Space) else Space.from_dict(space)
+        """Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched.
+
+        `constraints` must hold between parameters, `first` are configurations to try before all others; see `search`.
+        """
+        given = space if isinstance(space, Space) else Space.from_dict(space)
+        self.space = given.constrained(constraints) if constraints else given
         self.objectives = objectives if isinstance(objectives, Objectives) else Objectives.from_dict(objectives)
         self.log = Log()
         chosen = AlgorithmSpec.model_validate(algorithm)
-        problem = Problem(space=self.space, objectives=self.objectives, seed=seed)
+        completed = tuple(self.space.complete(config) for config in first)
+        problem = Problem(space=self.space, objectives=self.objectives, seed=seed, first=completed)
         self._seed, self._name = seed, chosen.name
         self._algorithm = algorithms.create(chosen, problem)
 
@@ -222,16 +229,5 @@ def _number(value: Any, where: str) -> float:
 
 
 def _as_declared(config: Config, space: Space) -> dict[str, Value]:
-    """The configuration with 1.0 for 1 where a float is declared, and 1 for 1.0 where an int is.
-
-    Equal configurations then have equal identities.
-    """
-    return {name: _declared(value, space.get(name)) for name, value in config.items()}
-
-
-def _declared(value: Value, parameter: Parameter | None) -> Value:
-    if isinstance(parameter, Float) and type(value) is int:
-        return float(value)
-    if isinstance(parameter, Int) and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+    """The configuration with numbers of the types that are declared."""
+    return {name: declared(value, space.get(name)) for name, value in config.items()}

@@ -12,8 +12,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
+from paretune.beliefs import Normal, as_normal
 from paretune.errors import SpaceError
 
 Value: TypeAlias = str | int | float | bool | None
@@ -81,13 +82,17 @@ def _check_default(parameter: Parameter, default: Value) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Float:
-    """A real number in [low, high]; `log` spaces it by its logarithm, `step` restricts it to a grid."""
+    """A real number in [low, high]; `log` spaces it by its logarithm, `step` restricts it to a grid.
+
+    `prior` is a belief about where the best value lies.
+    """
 
     low: float
     high: float
     log: bool = field(default=False, kw_only=True)
     step: float | None = field(default=None, kw_only=True)
     default: float | None = field(default=None, kw_only=True)
+    prior: Normal | Mapping[str, float] | None = field(default=None, kw_only=True)
     when: When = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -109,6 +114,8 @@ class Float:
         if self.default is not None:
             put(self, "default", _number("default", self.default))
             _check_default(self, self.default)
+        if self.prior is not None:
+            put(self, "prior", _belief(self, self.prior))
 
     @property
     def cardinality(self) -> float:
@@ -161,13 +168,17 @@ def _decimals(span: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Int:
-    """An integer in [low, high]; `step` an increment or "power2" (powers of two), `log` spaced by its logarithm."""
+    """An integer in [low, high]; `step` an increment or "power2" (powers of two), `log` spaced by its logarithm.
+
+    `prior` is a belief about where the best value lies.
+    """
 
     low: int
     high: int
     log: bool = field(default=False, kw_only=True)
     step: int | Literal["power2"] = field(default=1, kw_only=True)
     default: int | None = field(default=None, kw_only=True)
+    prior: Normal | Mapping[str, float] | None = field(default=None, kw_only=True)
     when: When = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -188,6 +199,8 @@ class Int:
         if self.default is not None:
             put(self, "default", _integer("default", self.default))
             _check_default(self, self.default)
+        if self.prior is not None:
+            put(self, "prior", _belief(self, self.prior))
 
     def _check_powers(self) -> None:
         for name, bound in (("low", self.low), ("high", self.high)):
@@ -246,11 +259,16 @@ class Int:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a list of options; `ordered` says that neighbours in the list are alike."""
+    """One of a list of options; `ordered` says that neighbours in the list are alike.
+
+    `prior` weighs the options by how likely each is the best: a mapping, in which an option left out weighs 1, or a
+    list of as many weights.
+    """
 
     options: Sequence[Value]
     ordered: bool = field(default=False, kw_only=True)
     default: Value = field(default=None, kw_only=True)
+    prior: Mapping[Any, float] | Sequence[float] | None = field(default=None, kw_only=True)
     when: When = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -273,6 +291,24 @@ class Choice:
                 raise SpaceError(f"options must be different, {option!r} stands twice")
         if self.default is not None:
             _check_default(self, self.default)
+        if self.prior is not None:
+            put(self, "prior", self._weights(self.prior))
+
+    def _weights(self, given: object) -> tuple[float, ...]:
+        """One weight for each option."""
+        if isinstance(given, Mapping):
+            for option in given:
+                if not any(same(option, own) for own in self.options):
+                    raise SpaceError(f"prior must name options of {list(self.options)}, got {option!r}")
+            weights = [next((w for name, w in given.items() if same(name, own)), 1.0) for own in self.options]
+        elif isinstance(given, Sequence) and not isinstance(given, str) and len(given) == len(self.options):
+            weights = list(given)
+        else:
+            raise SpaceError(f"prior must map options to weights, got {given!r}", hint="prior: {adamw: 3, sgd: 1}")
+        numbers = tuple(_number("prior", weight) for weight in weights)
+        if min(numbers) <= 0:
+            raise SpaceError(f"prior must be > 0 for each option, got {min(numbers):g}", hint="or leave the option out")
+        return numbers
 
     @property
     def cardinality(self) -> float:
@@ -294,6 +330,34 @@ class Choice:
 Parameter: TypeAlias = Float | Int | Choice
 
 
+def _belief(parameter: Float | Int, given: Normal | Mapping[str, float]) -> Normal:
+    """The belief, which has to be centred inside the bounds: the best value is looked for there."""
+    belief = as_normal(given)
+    low, high = float(parameter.low), float(parameter.high)
+    if belief.log10 is not None:
+        if low <= 0:
+            raise SpaceError(f"prior: log10 needs low > 0, got low {low:g}", hint="use mean")
+        low, high = math.log10(low), math.log10(high)
+    if not low <= belief.center <= high:
+        name = "mean" if belief.log10 is None else "log10"
+        raise SpaceError(
+            f"prior: {name} must be in [{low:g}, {high:g}], got {belief.center:g}", hint="widen the bounds"
+        )
+    return belief
+
+
 def conditions(parameter: Parameter) -> Conditions:
     """What the parameter's presence depends on, every value listed in a tuple."""
     return cast(Conditions, parameter.when)  # so made in __post_init__
+
+
+def declared(value: Value, parameter: Parameter | None) -> Value:
+    """The value with 1.0 for 1 where a float is declared, and 1 for 1.0 where an int is.
+
+    Equal configurations then have equal identities.
+    """
+    if isinstance(parameter, Float) and type(value) is int:
+        return float(value)
+    if isinstance(parameter, Int) and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

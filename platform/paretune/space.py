@@ -3,42 +3,47 @@
     config  {"lr": 0.001, "optimizer": "adamw"}      what the user's code sees: inactive parameters are absent
     x_d     one number in [0, 1] per parameter        what algorithms see: inactive coordinates are INACTIVE
 
-`encode` and `decode` go between the two, `to_dict` / `from_dict` between a space and its YAML form, `to_optuna` /
-`from_optuna` between a space and Optuna's distributions.
+Constraints (`"batch_size * accumulate <= 4096"`) say which configurations are legal: `decode` knows nothing of them,
+`legal` and `check` do, and `legality` finds points of the cube where they hold. `encode` and `decode` go between
+configurations and the cube, `to_dict` / `from_dict` between a space and its YAML form, `to_optuna` / `from_optuna`
+between a space and Optuna's distributions.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from paretune.beliefs import Normal
+from paretune.constraints import parse
+from paretune.coordinates import INACTIVE
 from paretune.errors import SpaceError, nearest
-from paretune.parameters import Choice, Config, Float, Int, Parameter, Value, conditions, same
+from paretune.legality import Legality
+from paretune.parameters import Choice, Config, Float, Int, Parameter, Value, conditions, declared, same
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 __all__ = ["INACTIVE", "Choice", "Config", "Float", "Int", "Parameter", "Space", "Value"]
 
-INACTIVE = 0.5
-"""The coordinate of a parameter that is not there: one fixed value, so that equal configurations have equal x_d."""
-
 _KINDS: dict[str, type[Float] | type[Int] | type[Choice]] = {"float": Float, "int": Int, "choice": Choice}
 _FIELDS = {
-    "float": ("low", "high", "log", "step", "default", "when"),
-    "int": ("low", "high", "log", "step", "default", "when"),
-    "choice": ("options", "ordered", "default", "when"),
+    "float": ("low", "high", "log", "step", "default", "prior", "when"),
+    "int": ("low", "high", "log", "step", "default", "prior", "when"),
+    "choice": ("options", "ordered", "default", "prior", "when"),
 }
 
 
 class Space(Mapping[str, Parameter]):
-    """An ordered mapping from names to parameters whose conditions are known to be sound."""
+    """An ordered mapping from names to parameters whose conditions and constraints are known to be sound."""
 
-    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+    def __init__(self, parameters: Mapping[str, Parameter], constraints: Sequence[str] = ()) -> None:
+        """Raises SpaceError for what is not sound, as constraints that nothing keeps or the defaults break."""
         if not isinstance(parameters, Mapping) or not parameters:
             raise SpaceError(
                 "space must have at least one parameter",
@@ -54,6 +59,11 @@ class Space(Mapping[str, Parameter]):
                     hint="pt.Float(low, high), pt.Int(low, high) or pt.Choice([...])",
                 )
         self._check_conditions()
+        if isinstance(constraints, str) or not isinstance(constraints, Sequence):
+            raise SpaceError(f"constraints must be a list, got {constraints!r}", hint='["batch * accumulate <= 4096"]')
+        self.constraints = tuple(parse(text, self._parameters) for text in constraints)
+        self.legality = Legality(self._parameters, self.constraints)
+        self._check_default()
 
     def __getitem__(self, name: str) -> Parameter:
         return self._parameters[name]
@@ -65,11 +75,16 @@ class Space(Mapping[str, Parameter]):
         return len(self._parameters)
 
     def __repr__(self) -> str:
-        return f"Space({', '.join(f'{name}={parameter!r}' for name, parameter in self.items())})"
+        shown = [f"{name}={parameter!r}" for name, parameter in self.items()]
+        return f"Space({', '.join([*shown, *map(str, self.constraints)])})"
 
     def __eq__(self, other: object) -> bool:
         """The same parameters in the same order; by repr, because 1 and True are equal but not the same option."""
-        return isinstance(other, Space) and repr(self.to_dict()) == repr(other.to_dict())
+        return (
+            isinstance(other, Space)
+            and repr(self.to_dict()) == repr(other.to_dict())
+            and self.constraints == other.constraints
+        )
 
     def __hash__(self) -> int:
         return hash(tuple(self._parameters))
@@ -124,10 +139,12 @@ class Space(Mapping[str, Parameter]):
         """Whether any parameter is conditional."""
         return any(parameter.when for parameter in self.values())
 
-    @property
+    @cached_property
     def cardinality(self) -> float:
-        """An upper bound on the number of configurations; infinite as soon as one parameter is continuous."""
-        return math.prod(parameter.cardinality for parameter in self.values())
+        """An upper bound on the number of legal configurations; infinite as soon as one parameter is continuous."""
+        listed = [group for group in self.legality.groups if group.listed]
+        single = set(self) - {name for group in listed for name in group.names}
+        return math.prod(self[name].cardinality for name in single) * math.prod(len(g.pool_pk) for g in listed)
 
     def is_active(self, name: str, config: Config) -> bool:
         """Whether `name` is present beside the parameters of `config` that come before it."""
@@ -139,7 +156,7 @@ class Space(Mapping[str, Parameter]):
     # -- configurations --------------------------------------------------------------------------------------------
 
     def check(self, config: Config) -> None:
-        """Raise SpaceError unless `config` has exactly the active parameters, each with a legal value."""
+        """Raise SpaceError unless `config` has exactly the active parameters, with legal values, and is `legal`."""
         for name in config:
             if name not in self._parameters:
                 raise SpaceError(f"{name}: no such parameter", hint=nearest(name, self._parameters))
@@ -153,17 +170,50 @@ class Space(Mapping[str, Parameter]):
                     parameter.check(config[name])
                 except SpaceError as error:
                     raise error.located(name) from None
+        for constraint in self.constraints:
+            if not constraint.holds(config):
+                values = ", ".join(f"{name} = {config[name]}" for name in constraint.names)
+                raise SpaceError(f"constraint {constraint.text!r}: must hold, got {values}")
+
+    def legal(self, config: Config) -> bool:
+        """Whether every constraint that applies holds."""
+        return all(constraint.holds(config) for constraint in self.constraints)
 
     def default(self) -> dict[str, Value] | None:
         """The default configuration, or None when no parameter has a default; middles stand in for missing ones."""
         if all(parameter.default is None for parameter in self.values()):
             return None
+        return self._completed({})
+
+    def complete(self, given: Config) -> dict[str, Value]:
+        """The configuration with what `given` leaves out: defaults, and middles where there is none.
+
+        Raises SpaceError for what is not in the space, or where the whole breaks a constraint.
+        """
+        config = self._completed(given)
+        self.check({**given, **config})
+        return config
+
+    def _completed(self, given: Config) -> dict[str, Value]:
         config: dict[str, Value] = {}
         for name, parameter in self.items():
             if self.is_active(name, config):
-                given = parameter.default
-                config[name] = parameter.from_unit(0.5) if given is None else given
+                middle = parameter.from_unit(0.5)
+                own = middle if parameter.default is None else parameter.default
+                config[name] = declared(given.get(name, own), parameter)
         return config
+
+    def _check_default(self) -> None:
+        config = self.default()
+        if config is None:
+            return
+        try:
+            self.check(config)
+        except SpaceError as error:
+            raise SpaceError(
+                f"default configuration: {error.message}",
+                hint="give the parameters it names defaults that keep it: without one, the middle is the default",
+            ) from None
 
     def encode(self, config: Config) -> npt.NDArray[np.float64]:
         """Map a configuration to x_d in the unit cube; shape (d,), INACTIVE where a parameter is absent."""
@@ -193,11 +243,16 @@ class Space(Mapping[str, Parameter]):
         return {name: _to_dict(parameter) for name, parameter in self.items()}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Space:
+    def from_dict(cls, data: Mapping[str, object], constraints: Sequence[str] = ()) -> Space:
         """Build a space from plain data (or from parameters); errors name the parameter."""
         if not isinstance(data, Mapping):
             raise SpaceError(f"space must map names to parameters, got {type(data).__name__}")
-        return cls({name: _from_dict(name, entry) for name, entry in data.items()})
+        return cls({name: _from_dict(name, entry) for name, entry in data.items()}, constraints)
+
+    def constrained(self, constraints: Sequence[str]) -> Space:
+        """The space with these constraints beside its own; one that stands there already is not repeated."""
+        more = Space(self, constraints).constraints
+        return Space(self, list(dict.fromkeys(constraint.text for constraint in (*self.constraints, *more))))
 
     # -- Optuna ----------------------------------------------------------------------------------------------------
 
@@ -226,10 +281,20 @@ def _to_dict(parameter: Parameter) -> dict[str, Any]:
         value = getattr(parameter, name)
         if name == "when":
             value = {parent: list(v) if len(v) > 1 else v[0] for parent, v in value.items()}
+        if name == "prior" and value is not None:
+            value = value.to_dict() if isinstance(value, Normal) else _weights(parameter, value)
         if value is None or value is False or value == {} or (name == "step" and value == 1 and kind == "int"):
             continue
         result[name] = list(value) if name == "options" else value
     return result
+
+
+def _weights(choice: Parameter, weights: Sequence[float]) -> dict[Value, float] | list[float]:
+    """By option where every plain format keeps the options apart, else in their order."""
+    assert isinstance(choice, Choice)
+    if all(isinstance(option, str) for option in choice.options):
+        return dict(zip(choice.options, weights, strict=True))
+    return list(weights)
 
 
 def _from_dict(name: str, entry: object) -> Parameter:

@@ -3,15 +3,15 @@
 StudySpec
   name, trainable, store
   objectives   -> Objectives
-  space        -> Space
-  search       -> SearchSettings   algorithm, trials, hours, concurrency, seed
+  space        -> Space            with what stands under `constraints` beside it
+  search       -> SearchSettings   algorithm, trials, hours, concurrency, seed, first
   train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, config
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 
 from paretune._defaults import STORE as DEFAULT_STORE
-from paretune.errors import InputError, SpecError, nearest
+from paretune.errors import InputError, SpaceError, SpecError, nearest
 from paretune.objective import Objectives
 from paretune.parameters import Value
 from paretune.space import Space
@@ -60,13 +60,17 @@ class AlgorithmSpec(_Strict):
 
 
 class SearchSettings(_Strict):
-    """How to search: the algorithm, the budget, how many trials at a time."""
+    """How to search: the algorithm, the budget, how many trials at a time, configurations to try before all others.
+
+    What a configuration of `first` leaves out is completed by the space's defaults, and middles where there is none.
+    """
 
     algorithm: AlgorithmSpec = AlgorithmSpec()
     trials: int = Field(default=32, ge=1)
     hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     concurrency: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
+    first: list[dict[str, Value]] | None = None
 
 
 class TrainSettings(_Strict):
@@ -97,6 +101,15 @@ class StudySpec(_Strict):
     train: TrainSettings = TrainSettings()
     store: str = DEFAULT_STORE
 
+    @model_validator(mode="before")
+    @classmethod
+    def _constrained(cls, data: Any) -> Any:
+        """Constraints stand beside the space in a file, and belong to it."""
+        if not isinstance(data, Mapping) or "constraints" not in data or "space" not in data:
+            return data
+        rest = {key: value for key, value in data.items() if key != "constraints"}
+        return {**rest, "space": _as_space(data["space"], data["constraints"] or ())}
+
     @field_validator("name")
     @classmethod
     def _safe_name(cls, name: str) -> str:
@@ -114,7 +127,7 @@ class StudySpec(_Strict):
     @field_validator("space", mode="before")
     @classmethod
     def _space(cls, value: Any) -> Space:
-        return value if isinstance(value, Space) else Space.from_dict(value)
+        return _as_space(value, ())
 
     @model_validator(mode="after")
     def _no_collisions(self) -> StudySpec:
@@ -126,6 +139,20 @@ class StudySpec(_Strict):
                 hint=f"remove {twice[0]} from train, or from the space",
             )
         return self
+
+    @model_validator(mode="after")
+    def _first_is_legal(self) -> StudySpec:
+        for number, given in enumerate(self.search.first or (), 1):
+            try:
+                self.space.complete(given)
+            except SpaceError as error:
+                raise error.located(f"search: first: {number}") from None
+        return self
+
+    @property
+    def first(self) -> tuple[dict[str, Value], ...]:
+        """The configurations to try first, in full."""
+        return tuple(self.space.complete(given) for given in self.search.first or ())
 
     def constants(self) -> dict[str, Any]:
         """What every trial's config holds beside the suggested parameters."""
@@ -139,6 +166,11 @@ class StudySpec(_Strict):
             "trainable": self.trainable,
             "objectives": self.objectives.to_dict(),
             "space": self.space.to_dict(),
+            **(
+                {"constraints": [str(constraint) for constraint in self.space.constraints]}
+                if self.space.constraints
+                else {}
+            ),
             "search": self.search.model_dump(exclude_none=True),
             "train": self.train.model_dump(exclude_none=True),
         }
@@ -146,6 +178,12 @@ class StudySpec(_Strict):
     def with_changes(self, changes: Mapping[str, Any]) -> StudySpec:
         """The spec with nested settings replaced, `{"search": {"trials": 60}}`; validated again."""
         return build({**_merge(self.to_dict(), changes), "store": changes.get("store", self.store)}, where="study")
+
+
+def _as_space(space: Any, constraints: Sequence[str]) -> Space:
+    if isinstance(space, Space):
+        return space.constrained(constraints) if constraints else space
+    return Space.from_dict(space, constraints)
 
 
 def build(data: Mapping[str, Any], *, where: str) -> StudySpec:
@@ -275,9 +313,9 @@ def _readable(error: ValidationError, where: str) -> SpecError:
     place = ": ".join([where, *path])
     if first["type"] == "extra_forbidden":
         models: dict[str, type[_Strict]] = {"search": SearchSettings, "train": TrainSettings}
-        model = models.get(path[0], StudySpec)
+        known = models[path[0]].model_fields if path[0] in models else [*StudySpec.model_fields, "constraints"]
         parent = ": ".join([where, *path[:-1]])
-        return SpecError(f"{parent}: unknown key {path[-1]!r}", hint=nearest(path[-1], model.model_fields))
+        return SpecError(f"{parent}: unknown key {path[-1]!r}", hint=nearest(path[-1], known))
     if first["type"] == "missing":
         return SpecError(f"{place}: is missing")
     message = first["msg"].removeprefix("Value error, ")

@@ -264,3 +264,98 @@ def test_two_hundred_trials_follow_from_their_log(name: str) -> None:
             first_id=trial.id,
         )
         assert again == [trial.suggestion.proposal]
+
+
+# -- constraints, beliefs, configurations given first ------------------------------------------------------------------
+
+CONSTRAINED = Space(
+    {
+        "batch": Int(8, 1024, step="power2"),
+        "accumulate": Int(1, 64),
+        "lr": Float(1e-5, 1.0, log=True, prior={"log10": -3, "sd": 0.5}),
+        "optimizer": Choice(["adamw", "sgd"], prior={"adamw": 3}),
+        "momentum": Float(0.0, 0.99, when={"optimizer": "sgd"}),
+        "nesterov": Float(0.0, 1.0, when={"optimizer": "sgd"}),
+    },
+    ["batch * accumulate == 4096", "momentum + nesterov <= 0.2", "lr * batch <= 1"],
+)
+
+
+def legal_history(space: Space, n: int, *, seed: int = 0) -> list[Observation]:
+    """n random legal configurations with smooth values."""
+    rng = np.random.default_rng(seed)
+    X_nd = space.legality.mended(rng.random((n, len(space))), rng)
+    target_d = rng.random(len(space))
+    return [
+        observed(i, space.decode(x_d), {"error": float(((x_d - target_d) ** 2).sum())}) for i, x_d in enumerate(X_nd)
+    ]
+
+
+@pytest.mark.parametrize("n", [0, 14])
+def test_constraints_hold_in_every_proposal(name: str, n: int) -> None:
+    algorithm = create(name, CONSTRAINED, ONE, seed=0)
+    past = legal_history(CONSTRAINED, n)
+    for proposal in ask(algorithm, past, [suggested(50, past[0].config)] if past else [], n=4):
+        CONSTRAINED.check(proposal.config)
+
+
+def test_a_sliver_of_the_cube_is_searched(name: str) -> None:
+    space = Space({key: Float(0, 1) for key in "abcd"}, ["a + b + c + d <= 0.3", "b >= a"])
+    past = legal_history(space, 12)
+    proposals = ask(create(name, space, ONE, seed=0), past, n=3)
+    assert len({space.key(proposal.config) for proposal in proposals}) == 3
+    for proposal in proposals:
+        space.check(proposal.config)
+
+
+def test_the_legal_part_of_a_small_space_is_used_up_before_anything_repeats(name: str) -> None:
+    space = Space(
+        {"a": Int(1, 64), "b": Int(1, 64), "c": Choice(["x", "y"]), "d": Int(1, 3, when={"c": "x"})},
+        ["a * b == 12", "d + a <= 5"],
+    )
+    legal = 6 + 3 + 3 + 2 + 1  # a in 1 2 3 4 6 12 with y; with x for each a the d up to 5 - a
+    algorithm = create(name, space, ONE, seed=0)
+    past: list[Observation] = []
+    for number in range(legal - 3):
+        (proposal,) = ask(algorithm, past, first_id=number)
+        past.append(observed(number, proposal.config, {"error": float(proposal.config["a"] or 0)}))
+    pending = [suggested(20 + i, p.config) for i, p in enumerate(ask(algorithm, past, n=3, first_id=20))]
+    assert len({space.key(entry.config) for entry in [*past, *pending]}) == legal
+    for proposal in ask(algorithm, past, pending, n=2, first_id=40):
+        space.check(proposal.config)
+
+
+def test_configurations_given_come_first_in_order_and_once(name: str) -> None:
+    first = ({"lr": 1e-2, "layers": 3}, {"lr": 1e-3, "layers": 7}, {"lr": 1e-2, "layers": 3}, {"lr": 1e-4, "layers": 2})
+    space = Space({"lr": Float(1e-5, 1e-1, log=True, default=1e-3), "layers": Int(2, 12)})
+    algorithm = algorithms.create(name, Problem(space=space, objectives=ONE, first=first))
+    proposals = ask(algorithm, [], n=5)
+    assert [proposal.config for proposal in proposals[:3]] == [first[0], first[1], first[3]]
+    assert [proposal.origin for proposal in proposals[:3]] == ["given first"] * 3
+    assert len({space.key(proposal.config) for proposal in proposals}) == 5, "the default is one of them"
+    past = [observed(0, first[0], status="failed")]
+    pending = [suggested(1, first[1])]
+    assert ask(pickle.loads(pickle.dumps(algorithm)), past, pending)[0].config == first[3]
+    past = [observed(i, config, {"error": float(i)}) for i, config in enumerate(first)]
+    plain = algorithms.create(name, Problem(space=space, objectives=ONE))
+    assert ask(algorithm, past) == ask(plain, past), "once tried they change nothing"
+
+
+def test_what_is_absent_never_matters(name: str) -> None:
+    """Points of the cube that differ only where a parameter is absent are one history, and lead to one proposal."""
+    rng = np.random.default_rng(4)
+    X_nd = rng.random((16, len(MIXED)))
+    names = list(MIXED)
+    other_nd = X_nd.copy()
+    for x_d in other_nd:
+        absent = [i for i, key in enumerate(names) if key not in MIXED.decode(x_d)]
+        x_d[absent] = rng.random(len(absent))
+    assert not np.array_equal(X_nd, other_nd)
+    pasts = [
+        [observed(i, MIXED.decode(x_d), {"error": float(x_d[:3].sum())}) for i, x_d in enumerate(points_nd[:14])]
+        for points_nd in (X_nd, other_nd)
+    ]
+    # the same values for both: those of the first three parameters, which are always there
+    pending = [[suggested(90, MIXED.decode(points_nd[15]))] for points_nd in (X_nd, other_nd)]
+    algorithm = create(name, MIXED, ONE, seed=0)
+    assert ask(algorithm, pasts[0], pending[0], n=2) == ask(algorithm, pasts[1], pending[1], n=2)

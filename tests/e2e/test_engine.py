@@ -181,7 +181,7 @@ def test_a_resumed_study_suggests_what_would_have_come_anyway(tmp_path: Path, al
 def test_every_suggestion_of_an_asynchronous_study_follows_from_its_log(tmp_path: Path) -> None:
     study = search(loops.quick, tmp_path, algorithm="gp", trials=10, concurrency=2)
     spec = study.spec
-    problem = algorithms.Problem(space=spec.space, objectives=spec.objectives, seed=spec.search.seed)
+    problem = algorithms.Problem(space=spec.space, objectives=spec.objectives, seed=spec.search.seed, first=spec.first)
     algorithm = algorithms.create("gp", problem)
     assert any(trial.suggestion.pending for trial in study.trials)
     for trial in study.trials:

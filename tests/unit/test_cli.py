@@ -396,6 +396,19 @@ def test_validate_says_all_is_well(run: Run, spec_file: Path) -> None:
     assert "int 8 .. 64, powers of two" in out
 
 
+def test_validate_shows_constraints_beliefs_and_what_comes_first(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "known.yaml"
+    path.write_text(
+        "trainable: cnn\nobjectives: {val_error: minimize}\nconstraints: [a*b<=64]\nsearch: {first: [{a: 4}]}\n"
+        "space:\n  a: {type: int, low: 1, high: 16, prior: {mean: 4, sd: 2}}\n"
+        "  b: {type: choice, options: [1, 2], prior: [1, 3]}\n"
+    )
+    code, out, _ = run("validate", str(path))
+    assert code == 0
+    for shown in ("constraint: a * b <= 64", "tried first: a: 4, b: 2", "mean 4, sd 2", "1 1 : 2 3"):
+        assert shown in out
+
+
 def test_validate_takes_a_trainables_name(run: Run) -> None:
     code, out, _ = run("validate", "cnn")
     assert code == 0

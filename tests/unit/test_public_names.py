@@ -18,6 +18,7 @@ NAMES = [
     "Float",
     "Grid",
     "Int",
+    "Normal",
     "Objective",
     "Optimizer",
     "Space",

@@ -20,7 +20,8 @@ PACKAGE = ROOT / "platform" / "paretune"
 # one idea in several files (the core) may import each other.
 LAYERS = [
     {"errors", "_defaults"},
-    {"parameters", "objective", "records", "pareto", "space", "_optuna", "log", "study", "listener", "_source"},
+    {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
+    | {"objective", "records", "pareto", "log", "study", "listener", "_source"},
     {"loading", "provenance", "train", "winners"},
     {"algorithms", "schedulers", "store", "report", "trainables"},
     {"simulation", "monitor", "optimizer"},

@@ -10,19 +10,21 @@ import numpy as np
 
 from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
-from paretune.space import Space
+from paretune.space import Config, Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What is searched, and for what: all that stays the same in all of a study.
 
-    `seed` is the study's, for what is drawn once and for all, as one low-discrepancy sequence.
+    `seed` is the study's, for what is drawn once and for all, as one low-discrepancy sequence. `first` are complete
+    configurations to propose before any other; `create` sees to them, an algorithm need not.
     """
 
     space: Space
     objectives: Objectives
     seed: int = 0
+    first: tuple[Config, ...] = ()
 
 
 class Algorithm(Protocol):

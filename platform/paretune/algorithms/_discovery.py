@@ -11,6 +11,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from paretune.algorithms._base import Algorithm, Problem
+from paretune.algorithms._served import Served
 from paretune.algorithms._settings import Settings
 from paretune.errors import AlgorithmError, nearest
 from paretune.study import AlgorithmSpec
@@ -28,7 +29,8 @@ def create(chosen: AlgorithmSpec | Settings | str, problem: Problem) -> Algorith
     """Build an algorithm, importing no other; raises AlgorithmError for an unknown name or setting."""
     spec = AlgorithmSpec.model_validate(chosen)
     kind = _kind(spec.name)
-    return kind(problem, _settings(spec, kind))
+    algorithm = kind(problem, _settings(spec, kind))
+    return Served(algorithm, problem) if problem.first or problem.space.constraints else algorithm
 
 
 def check(spec: AlgorithmSpec) -> None:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import count, islice
 
-from paretune.algorithms._untried import Key, default_first, first_untried, sobol_points
+import numpy as np
+
+from paretune.algorithms._untried import (
+    Array,
+    Key,
+    believed_points,
+    default_first,
+    first_untried,
+    legal_points,
+    sobol_points,
+)
 from paretune.records import Proposal
 from paretune.space import Space
 
@@ -17,7 +29,31 @@ def next_initial(space: Space, taken: set[Key], *, seed: int, trials: int) -> Pr
     default = default_first(space, taken)
     if default is not None:
         return Proposal(config=default, origin="default")
-    config = first_untried(space, sobol_points(len(space), seed=seed, ahead=trials), taken)
+    sequence = _sequence(space, seed)
+    config = first_untried(space, sequence, taken)
     if config is None:
-        config = space.decode(next(islice(sobol_points(len(space), seed=seed, ahead=trials), trials, None)))
+        config = space.decode(next(islice(sequence, trials, None)))
     return Proposal(config=config, origin="initial")
+
+
+class _Sequence:
+    """The legal points of a study's Sobol sequence, from the beginning each time it is gone through."""
+
+    def __init__(self, space: Space, seed: int) -> None:
+        chance = np.random.default_rng([seed, len(space), 1])  # what chance adds to the points belongs to the seed too
+        points, quantiles = (sobol_points(len(space), seed=seed, ahead=63, other=other) for other in ((), (2,)))
+        points = believed_points(space, points, quantiles, start=0)
+        self._more = legal_points(space, points, chance)
+        self._known: list[Array] = []
+
+    def __iter__(self) -> Iterator[Array]:
+        for i in count():
+            if i == len(self._known):
+                self._known.append(next(self._more))
+            yield self._known[i]
+
+
+@lru_cache(maxsize=8)
+def _sequence(space: Space, seed: int) -> _Sequence:
+    """Kept from ask to ask, because a point of a tiny legal part takes milliseconds; equal however often it is made."""
+    return _Sequence(space, seed)

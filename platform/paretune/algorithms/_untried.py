@@ -14,14 +14,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import qmc
 
+from paretune.coordinates import Column
+from paretune.prior import believed, drawn
 from paretune.records import Observation, Proposal, Suggestion
-from paretune.space import Space, Value
+from paretune.space import INACTIVE, Space, Value
 
 Array = npt.NDArray[np.float64]
 Key: TypeAlias = tuple[Any, ...]
 
 ENUMERABLE = 1024
 """Spaces of at most this many configurations are gone through one by one: decoding them all takes about 10 ms."""
+
+_PASSED_OVER = 1 / 16
+"""Of the cube. A point that is passed over costs 40 us, one that is drawn anew 0.1 to 1 ms."""
 
 
 def keys(space: Space, history: Sequence[Observation], pending: Sequence[Suggestion | Proposal]) -> set[Key]:
@@ -38,9 +43,9 @@ def default_first(space: Space, taken: set[Key]) -> dict[str, Value] | None:
 def first_untried(space: Space, points: Iterable[Array], taken: set[Key]) -> dict[str, Value] | None:
     """The first configuration along `points` that is not taken, or None where the space is exhausted.
 
-    Where the points keep repeating, a small space is gone through one by one. A larger discrete space counts as
-    exhausted after 64 + 16 repeats per known configuration: drawing at random, that many find all but one
-    configuration in about ten million.
+    Every point has to be legal: see `legal_points`. Where the points keep repeating, a small space is gone through one
+    by one. A larger discrete space counts as exhausted after 64 + 16 repeats per known configuration: drawing at
+    random, that many find all but one configuration in about ten million.
     """
     for repeats, x_d in enumerate(points):
         config = space.decode(x_d)
@@ -52,13 +57,16 @@ def first_untried(space: Space, points: Iterable[Array], taken: set[Key]) -> dic
 
 
 def untried(space: Space, taken: set[Key]) -> Iterator[dict[str, Value]]:
-    """Every configuration of a small space that is not taken, in order; nothing for a larger space."""
+    """Every legal configuration of a small space that is not taken, in order; nothing for a larger space."""
     if space.cardinality > ENUMERABLE:
         return
     seen = set(taken)
-    middles = [[(i + 0.5) / int(p.cardinality) for i in range(int(p.cardinality))] for p in space.values()]
-    for units in itertools.product(*middles):
-        config = space.decode(units)
+    axes = _axes(space)
+    x_d = np.full(len(space), INACTIVE)
+    for part in itertools.product(*(rows for _, rows in axes)):
+        for (places, _), row in zip(axes, part, strict=True):
+            x_d[places] = row
+        config = space.decode(x_d)
         if space.key(config) not in seen:
             seen.add(space.key(config))
             yield config
@@ -69,11 +77,13 @@ def fresh(
     points: Iterable[Array],
     history: Sequence[Observation],
     pending: Sequence[Suggestion | Proposal],
+    rng: np.random.Generator,
 ) -> dict[str, Value]:
-    """The first configuration along endless `points` that was not tried.
+    """The first configuration along endless `points` that was not tried, each point made legal where it is not.
 
     An exhausted space is tried again, what is under way last.
     """
+    points = legal_points(space, points, rng)
     under_way = {space.key(entry.config) for entry in pending}
     start = list(itertools.islice(points, 1))
     for taken in (under_way | keys(space, history, []), under_way):
@@ -93,14 +103,59 @@ def around(x_d: Array, rng: np.random.Generator) -> Iterator[Array]:
         yield point_d
 
 
-def sobol_points(d: int, *, seed: int, ahead: int) -> Iterator[Array]:
+def _axes(space: Space) -> list[tuple[list[int], Array]]:
+    """What a discrete space is the product of: parameters with their values, groups with their legal combinations."""
+    parameters = list(space.values())
+    listed = [(group.places.tolist(), group.pool_pk) for group in space.legality.groups]
+    grouped = {place for places, _ in listed for place in places}
+    single = [([i], Column(i, p).units()[0][:, None]) for i, p in enumerate(parameters) if i not in grouped]
+    return sorted([*single, *listed], key=lambda axis: axis[0][0])
+
+
+def legal_points(space: Space, points: Iterable[Array], rng: np.random.Generator) -> Iterator[Array]:
+    """Points where the constraints hold, made of any points of the cube.
+
+    Points that break one are passed over while at least one in sixteen is legal, which keeps a sequence as even as it
+    was. Where less is legal, what breaks a constraint is drawn anew: going on until a legal point comes costs as many
+    points as the legal part is small.
+    """
+    legality = space.legality
+    if not space.constraints:
+        yield from points
+        return
+    for x_d in points:
+        if legality.mask(x_d[None])[0] or legality.share < _PASSED_OVER:
+            (mended_d,) = legality.mended(x_d[None], rng)
+            if space.legal(space.decode(mended_d)):  # rounding may bring a point on a boundary across it
+                yield mended_d
+
+
+def believed_points(
+    space: Space, points: Iterator[Array], quantiles: Iterator[Array], *, start: int
+) -> Iterator[Array]:
+    """`points`, every second one replaced by what the user believes at the next of `quantiles`; `start` is the number
+    of the first.
+
+    The other half covers the space as if nothing were believed: a belief that is wrong costs half of the points, and
+    what is found outside of it tells the model so. Two sources, because every second point of a Sobol sequence is less
+    even than chance.
+    """
+    if not believed(space):
+        yield from points
+        return
+    for number in itertools.count(start):
+        yield next(points) if number % 2 else drawn(space, next(quantiles))
+
+
+def sobol_points(d: int, *, seed: int, ahead: int, other: tuple[int, ...] = ()) -> Iterator[Array]:
     """One scrambled Sobol sequence in d dimensions, from its beginning; `ahead` is how many points will do, mostly.
 
-    Owen (1998); the scramble is scipy's linear matrix scramble with a random shift.
+    `other` numbers make another sequence of the same seed. Owen (1998); the scramble is scipy's linear matrix scramble
+    with a random shift.
     """
     start = 0
     for log2 in itertools.count(max(4, math.ceil(math.log2(ahead + 1)))):
-        sequence = qmc.Sobol(d, scramble=True, rng=np.random.default_rng([seed, d]))
+        sequence = qmc.Sobol(d, scramble=True, rng=np.random.default_rng([seed, d, *other]))
         yield from sequence.random_base2(log2)[start:]  # a whole power of two: scipy warns of others
         start = 1 << log2
 

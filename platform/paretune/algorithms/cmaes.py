@@ -73,7 +73,7 @@ class CovarianceAdaptation:
         draws = self._draws(search, rng)
         first_d = next(draws)
         points = chain([first_d], islice(draws, _DRAWS), around(first_d, rng))
-        return Proposal(config=fresh(self._space, points, history, ahead), origin="model")
+        return Proposal(config=fresh(self._space, points, history, ahead, rng), origin="model")
 
     def _draws(self, search: Search, rng: np.random.Generator) -> Iterator[Array]:
         """Points of the unit cube, all parameters; shape (d,) each."""

@@ -58,7 +58,7 @@ class NSGA2:
         children = self._children(parents, rng)
         first_d = next(children)
         points = chain([first_d], islice(children, _CHILDREN), around(first_d, rng))
-        return Proposal(config=fresh(self._space, points, history, ahead), origin="model")
+        return Proposal(config=fresh(self._space, points, history, ahead, rng), origin="model")
 
     def _children(self, parents: list[Config], rng: np.random.Generator) -> Iterator[Array]:
         while True:

@@ -14,6 +14,7 @@ import numpy as np
 
 from paretune.algorithms._base import Problem
 from paretune.algorithms._gp.acquire import Acquisition
+from paretune.algorithms._gp.belief import belief
 from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
@@ -97,6 +98,7 @@ class GaussianProcess:
             reference_m=knowledge.reference_m,
             limits_m=knowledge.limits_m,
             feasibility=knowledge.feasibility,
+            belief=belief(self._encoding, beta=self._settings.belief, results=len(results(history, self._objectives))),
             seed=seed,
         )
         under_way = {self._space.key(config) for config in waiting}

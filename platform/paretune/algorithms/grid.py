@@ -62,6 +62,11 @@ def _listed(space: Space, settings: Grid) -> list[Config]:
             f"algorithm: grid: must have at most {LARGEST:,} configurations, has more",
             hint=f"points: {{{longest}: {fewer}}}, or algorithm: sobol, which needs no grid",
         )
+    if not listed:
+        raise AlgorithmError(
+            "algorithm: grid: must have a configuration that keeps the constraints, has none",
+            hint="more points, or algorithm: sobol, which needs no grid",
+        )
     return listed
 
 

@@ -1,4 +1,7 @@
-"""Random search: independent uniform points of the unit cube (Bergstra and Bengio, 2012)."""
+"""Random search: independent uniform points of the unit cube (Bergstra and Bengio, 2012).
+
+Where the user believes something, every second point is drawn from the belief.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,15 @@ import numpy as np
 
 from paretune.algorithms._base import Problem
 from paretune.algorithms._settings import Settings
-from paretune.algorithms._untried import default_first, first_untried, keys, uniform_points
+from paretune.algorithms._untried import (
+    Key,
+    believed_points,
+    default_first,
+    first_untried,
+    keys,
+    legal_points,
+    uniform_points,
+)
 from paretune.records import Observation, Proposal, Suggestion
 
 
@@ -24,13 +35,15 @@ class Random:
         taken = keys(self._space, history, pending)
         proposals: list[Proposal] = []
         for _ in range(n):
-            proposals.append(self._next(taken, rng))
+            proposals.append(self._next(taken, rng, trials=len(history) + len(pending) + len(proposals)))
             taken.add(self._space.key(proposals[-1].config))
         return proposals
 
-    def _next(self, taken: set[tuple[object, ...]], rng: np.random.Generator) -> Proposal:
+    def _next(self, taken: set[Key], rng: np.random.Generator, *, trials: int) -> Proposal:
         default = default_first(self._space, taken)
         if default is not None:
             return Proposal(config=default, origin="default")
-        untried = first_untried(self._space, uniform_points(len(self._space), rng), taken)
-        return Proposal(config=untried or self._space.decode(rng.random(len(self._space))), origin="random")
+        points = uniform_points(len(self._space), rng)
+        points = legal_points(self._space, believed_points(self._space, points, points, start=trials), rng)
+        untried = first_untried(self._space, points, taken)
+        return Proposal(config=untried or self._space.decode(next(points)), origin="random")

@@ -59,7 +59,7 @@ class TreeParzenEstimator:
         draws = self._draws(known, [entry.config for entry in ahead], seed=int(rng.integers(2**31)))
         points = list(islice(draws, 1))
         candidates = chain(points, islice(draws, _DRAWS - 1), around(points[0], rng))
-        config = fresh(self._space, candidates, history, ahead)
+        config = fresh(self._space, candidates, history, ahead, rng)
         return Proposal(config=config, origin="model")
 
     def _draws(self, known: Outcomes, waiting: list[Config], *, seed: int) -> Iterator[Array]:

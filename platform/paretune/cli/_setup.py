@@ -48,6 +48,11 @@ def validate(
     ):
         console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print(_space_table(checked.space))
+    for constraint in checked.space.constraints:
+        console.print(f"  constraint: {constraint}", markup=False, soft_wrap=True)
+    for config in checked.first:
+        values = ", ".join(f"{name}: {value}" for name, value in config.items())
+        console.print(f"  tried first: {values}", markup=False, soft_wrap=True)
 
 
 def doctor(
@@ -84,12 +89,26 @@ def _space_table(space: Space) -> Table:
     from paretune.parameters import conditions
     from paretune.report import text
 
-    table = _console.table("parameter", "values", "default", "when")
+    with_prior = any(parameter.prior is not None for parameter in space.values())
+    table = _console.table("parameter", "values", "default", "when", *["prior"] * with_prior)
     for name, parameter in space.items():
         when = " and ".join(f"{key} = {' or '.join(map(text.value, v))}" for key, v in conditions(parameter).items())
         default = "" if parameter.default is None else text.value(parameter.default)
-        _console.add(table, name, _values(parameter), default, when)
+        _console.add(table, name, _values(parameter), default, when, *[_prior(parameter)] * with_prior)
     return table
+
+
+def _prior(parameter: Parameter) -> str:
+    from paretune.beliefs import Normal
+    from paretune.parameters import Choice
+    from paretune.report import text
+
+    if isinstance(parameter.prior, Normal):
+        given = parameter.prior.to_dict().items()
+        return ", ".join(f"{name} {value:g}" for name, value in given)
+    if isinstance(parameter, Choice) and parameter.prior is not None:
+        return " : ".join(f"{text.value(o)} {w:g}" for o, w in zip(parameter.options, parameter.prior, strict=True))
+    return ""
 
 
 def _values(parameter: Parameter) -> str:

@@ -87,7 +87,7 @@ def execute(
     )
     recorder.add_listener(checkpoints.Pruner(folder))
     stopper = StudyStopper(spec, recorder)
-    problem = Problem(space=spec.space, objectives=spec.objectives, seed=spec.search.seed)
+    problem = Problem(space=spec.space, objectives=spec.objectives, seed=spec.search.seed, first=spec.first)
     brain = Brain(spec.search.algorithm, problem)
     try:
         with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from scipy.stats import norm, qmc
 
+from paretune.algorithms._gp.belief import Belief
 from paretune.algorithms._gp.boxes import Boxes
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.improvement import log_expected_improvement, log_expected_overlap, log_mean_exp
@@ -31,7 +32,8 @@ class Acquisition:
     """The logarithm of the expected improvement, times the probability of ending well where trials have failed.
 
     `leaders_bf` are the observed points that may be the best (or on the front), `pending_pf` what is under way;
-    `reference_m` and `limits_m` have shape (m,), the limits infinite where there is none.
+    `reference_m` and `limits_m` have shape (m,), the limits infinite where there is none;
+    `belief` is what the user's beliefs add.
     """
 
     def __init__(
@@ -43,9 +45,10 @@ class Acquisition:
         reference_m: Array,
         limits_m: Array,
         feasibility: Feasibility | None,
+        belief: Belief | None = None,
         seed: int,
     ) -> None:
-        self._feasibility = feasibility
+        self._feasibility, self._belief = feasibility, belief
         self._limits = [(j, float(limit)) for j, limit in enumerate(limits_m) if np.isfinite(limit)]
         imagined_pf = torch.from_numpy(np.concatenate([leaders_bf, pending_pf]))
         m = len(limits_m)
@@ -73,6 +76,8 @@ class Acquisition:
         for j, limit in self._limits:
             mean_kts, sd_kt1 = moments[j]
             value_t = value_t + log_mean_exp(torch.special.log_ndtr((limit - mean_kts) / sd_kt1), (0, 2))
+        if self._belief is not None:
+            value_t = value_t + self._belief(X_tf)
         return value_t if self._feasibility is None else value_t + self._feasibility.log_probability(X_tf)
 
     def _improvement(self, mean_kts: torch.Tensor, sd_kt1: torch.Tensor) -> torch.Tensor:

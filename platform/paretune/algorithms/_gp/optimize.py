@@ -21,7 +21,9 @@ from scipy.optimize import minimize
 from scipy.stats import qmc
 
 from paretune.algorithms._gp.cube import Cube
+from paretune.algorithms._gp.legal import ascend, completed, movable
 from paretune.algorithms._untried import ENUMERABLE, Key, untried
+from paretune.prior import believed, drawn
 from paretune.space import Config, Value
 
 Array = npt.NDArray[np.float64]
@@ -50,6 +52,7 @@ class Search:
 
     def __init__(self, objective: Objective, cube: Cube, taken: set[Key]) -> None:
         self._objective, self._cube, self._space = objective, cube, cube.space
+        self._movable_d = movable(cube)
         taken_td = np.array([self._space.encode(_config(key)) for key in taken]).reshape(-1, len(self._space))
         self._taken_keys, self._taken = set(cube.keys(taken_td)), taken
 
@@ -65,10 +68,11 @@ class Search:
 
     def _pick(self, X_td: Array) -> Candidate | None:
         values_t = self._judge(X_td)
-        best = int(np.argmax(values_t))
-        if np.isneginf(values_t[best]):
-            return None
-        return Candidate(self._space.decode(X_td[best]), float(values_t[best]))
+        for best in np.argsort(-values_t, kind="stable"):
+            config = self._space.decode(X_td[best])
+            if np.isfinite(values_t[best]) and self._space.legal(config):
+                return Candidate(config, float(values_t[best]))
+        return None
 
     def _climb(self, X_td: Array, values_t: Array) -> Array:
         for _ in range(_ROUNDS):
@@ -82,8 +86,12 @@ class Search:
     # -- where to begin --------------------------------------------------------------------------------------------
 
     def _spread(self, rng: np.random.Generator) -> Array:
-        points_td: Array = qmc.Sobol(len(self._space), scramble=True, rng=rng).random_base2(_RAW_LOG2)
-        return points_td
+        """Points over the whole space, one half of them where something is believed: a narrow belief is not missed."""
+        X_td: Array = qmc.Sobol(len(self._space), scramble=True, rng=rng).random_base2(_RAW_LOG2)
+        if believed(self._space):
+            half = len(X_td) // 2
+            X_td[:half] = [drawn(self._space, x_d) for x_d in X_td[:half]]
+        return self._space.legality.mended(X_td, rng)
 
     def _perturbed(self, around: Sequence[Config], rng: np.random.Generator) -> Array:
         """Points near promising configurations, at distances from a hundredth to a fifth of the range.
@@ -103,11 +111,12 @@ class Search:
         moved_td[np.arange(_AROUND), rng.integers(d, size=_AROUND)] = True
         near_td = np.where(self._cube.nominal_d & (rng.random((_AROUND, d)) < 0.4), anew_td, near_td)
         near_td = np.where(moved_td, near_td, centers_td)
-        return np.where(absent_td, anew_td, near_td)
+        return self._space.legality.pulled(np.where(absent_td, anew_td, near_td), centers_td)
 
     def _judge(self, X_td: Array) -> Array:
-        """Values of legal points, -inf where they are taken; shape (t,)."""
+        """Values of points with legal values, -inf where they are taken or break a constraint; shape (t,)."""
         free_t = np.array([key not in self._taken_keys for key in self._cube.keys(X_td)], dtype=bool)
+        free_t &= self._space.legality.mask(X_td)
         values_t = np.full(len(X_td), -np.inf)
         if free_t.any():
             X_tf = torch.from_numpy(self._cube.columns(X_td[free_t]))
@@ -120,14 +129,17 @@ class Search:
 
     def _ascend(self, X_td: Array, values_t: Array) -> tuple[Array, Array]:
         """Move what is continuous of all points at once; each one only ever improves."""
-        moving_td = self._cube.active(X_td) & self._cube.movable_d
+        moving_td = self._cube.active(X_td) & self._movable_d
         if not moving_td.any():
             return X_td, values_t
-        X_tf = self._cube.columns(X_td)
-        rows, parameters = np.nonzero(moving_td)
-        places = np.array([column.start for column in self._cube.encoding.columns])[parameters]
-        moved_td = X_td.copy()
-        moved_td[rows, parameters] = _maximize(self._objective, X_tf, rows, places)
+        if self._space.constraints:
+            moved_td = ascend(self._objective, self._cube, X_td, moving_td, iterations=_ITERATIONS)
+        else:
+            X_tf = self._cube.columns(X_td)
+            rows, parameters = np.nonzero(moving_td)
+            places = np.array([column.start for column in self._cube.encoding.columns])[parameters]
+            moved_td = X_td.copy()
+            moved_td[rows, parameters] = _maximize(self._objective, X_tf, rows, places)
         moved_td = self._cube.legal(moved_td)
         return _better(X_td, values_t, moved_td, self._judge(moved_td))
 
@@ -137,7 +149,7 @@ class Search:
         """Every point steps to its best neighbour for as long as there is a better one."""
         climbing = np.arange(len(X_td))
         for _ in range(_STEPS):
-            groups = [self._cube.neighbours(X_td[i]) for i in climbing]
+            groups = [completed(self._space, self._cube.neighbours(X_td[i]), X_td[i]) for i in climbing]
             sizes = [len(group) for group in groups]
             if not sum(sizes):
                 break

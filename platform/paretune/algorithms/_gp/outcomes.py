@@ -47,7 +47,8 @@ class Scale:
         ceiling_m = np.where(reach_m > 0, ceiling_m, np.inf)  # half of the values are equal: no scale to judge by
         kept_nm = np.minimum(Y_nm, ceiling_m)
         floor_m, unit_m = kept_nm.min(axis=0), kept_nm.std(axis=0)
-        size_m = np.maximum(np.abs(kept_nm).max(axis=0), np.finfo(np.float64).tiny)
+        largest_m = np.abs(kept_nm).max(axis=0)
+        size_m = np.where(largest_m == 0, 1.0, largest_m)
         unit_m = np.where(unit_m <= 1e-12 * size_m, size_m, unit_m)  # what rounding alone makes of equal values
         strength_m = np.zeros(Y_nm.shape[1]) if strength_m is None else strength_m
         W_nm = _warp((kept_nm - floor_m) / unit_m, strength_m)
@@ -87,5 +88,6 @@ _LARGEST_LOG = 50.0  # no prediction is so far above the worst outcome
 
 
 def _warp(X_nm: Array, strength_m: Array) -> Array:
-    bent_nm = strength_m * X_nm
-    return np.where(strength_m > 0, np.log1p(np.maximum(bent_nm, 0.0)) + np.minimum(bent_nm, 0.0), X_nm)
+    straight_m = strength_m == 0
+    bent_nm = np.where(straight_m, 1.0, strength_m) * np.where(straight_m, 0.0, X_nm)  # limits may be infinite
+    return np.where(straight_m, X_nm, np.log1p(np.maximum(bent_nm, 0.0)) + np.minimum(bent_nm, 0.0))

@@ -12,9 +12,11 @@ from paretune.algorithms._settings import Settings
 class GP(Settings):
     """Gaussian-process Bayesian optimisation; every field left out is chosen automatically.
 
-    `initial` is how many trials the space-filling start has, the default configuration included (5).
+    `initial` is how many trials the space-filling start has, the default configuration included (5). `belief` is how
+    much the priors of parameters weigh: they enter with the power `belief` / results (piBO's beta; 10 is the paper's).
     """
 
     algorithm: ClassVar[str] = "gp"
 
     initial: int | None = Field(default=None, ge=1)
+    belief: float = Field(default=10.0, ge=0, allow_inf_nan=False)
