@@ -73,7 +73,7 @@ def p_value(of_one: list[float], of_random: list[float]) -> float:
     return float(mannwhitneyu(of_one, of_random, alternative="less").pvalue)
 
 
-@pytest.mark.parametrize(("algorithm", "trials"), [("tpe", 64), ("cmaes", 128), ("evolution", 128)])
+@pytest.mark.parametrize(("algorithm", "trials"), [("tpe", 96), ("cmaes", 128), ("evolution", 128)])
 @pytest.mark.parametrize("function", SPACES)
 def test_one_objective(algorithm: str, trials: int, function: Any) -> None:
     found = [least(search(algorithm, seed, function, SPACES[function], trials=trials, pending=4)) for seed in range(6)]

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import yaml
 import synthetic
 from paretune import flow, store
 from paretune.cli import main
+from paretune.cli._results import _origin
 from paretune.errors import StudyFailedError
+from paretune.records import Proposal, Suggestion
 from paretune.study import StudySpec
 
 Run = Callable[..., tuple[int, str, str]]
@@ -323,6 +326,15 @@ def test_show_one_trial_with_its_traceback(run: Run, stored: StudySpec) -> None:
     code, _, err = run("show", "cnn", "--trial", "99")
     assert code == 2
     assert err == "error: study cnn: no trial 99\nhint: its trials are 0 to 3\n"
+
+
+def test_show_says_what_auto_chose_and_why() -> None:
+    chosen = {"algorithm": "gp", "because": "needs the fewest trials"}
+    proposal = Proposal(config={}, origin="model", fit={"auto": chosen})
+    suggestion = Suggestion(id=0, proposal=proposal, algorithm="auto", history_position=1)
+    assert _origin(suggestion) == "auto (gp: needs the fewest trials), model"
+    named_auto = replace(suggestion, algorithm="gp", proposal=replace(proposal, fit={"auto": {"noise": 0.1}}))
+    assert _origin(named_auto) == "gp, model", "an objective may be called auto"
 
 
 def test_best_prints_yaml(run: Run, stored: StudySpec) -> None:

@@ -23,7 +23,7 @@ MANY_OBJECTIVES = 6
 """Beyond these, almost every trial is on the front, and what a model of each objective costs grows with them all."""
 
 MANY_TRIALS = 2000
-"""Beyond these, a suggestion of tpe still takes a fraction of a second."""
+"""Beyond these, a model of all results is slow; tpe takes .05 s for 500 trials of 5 parameters, .2 s for 40."""
 
 MANY_DIMENSIONS = 100
 """Beyond these, no result of gp has been measured."""
