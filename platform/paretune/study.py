@@ -4,7 +4,7 @@ StudySpec
   name, trainable, store
   objectives   -> Objectives
   space        -> Space
-  search       -> SearchSettings   algorithm, trials, hours, concurrency, seed
+  search       -> SearchSettings   algorithm, trials, hours, concurrency, seed, warm_start
   train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, config
 """
 
@@ -59,14 +59,36 @@ class AlgorithmSpec(_Strict):
         return {"name": self.name, **self.settings} if self.settings else self.name
 
 
+class EarlierStudy(_Strict):
+    """What a study learns from: another study's first `position` log entries; `created_s` tells it from a namesake."""
+
+    study: str
+    position: int = Field(ge=0)
+    created_s: float
+
+
 class SearchSettings(_Strict):
-    """How to search: the algorithm, the budget, how many trials at a time."""
+    """How to search: the algorithm, the budget, how many trials at a time, which earlier studies to learn from.
+
+    `warm_start` is "store", or a list of studies: names in the same store, `<store>/<name>` in another one. `sources`
+    is what that came to when the study was created, so that a resumed study learns from the same.
+    """
 
     algorithm: AlgorithmSpec = AlgorithmSpec()
     trials: int = Field(default=32, ge=1)
     hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     concurrency: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
+    warm_start: Literal["store"] | tuple[str, ...] | None = None
+    sources: tuple[EarlierStudy, ...] | None = None
+
+    @field_validator("warm_start", mode="before")
+    @classmethod
+    def _studies(cls, value: Any) -> Any:
+        listed = isinstance(value, list | tuple) and all(isinstance(name, str) and name for name in value)
+        if value is None or value == "store" or (listed and value):
+            return value
+        raise ValueError(f"must be store, or a list of studies as [cnn], got {value!r}")
 
 
 class TrainSettings(_Strict):
@@ -244,7 +266,7 @@ _Loader.add_implicit_resolver(
 def _fixed(spec: StudySpec) -> dict[str, Any]:
     """The part of a spec that a study cannot change once it has trials."""
     data = spec.to_dict()
-    for free in ("trials", "hours", "concurrency"):
+    for free in ("trials", "hours", "concurrency", "sources"):
         data["search"].pop(free, None)
     data["train"].pop("retries", None)
     return data

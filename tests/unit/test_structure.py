@@ -21,9 +21,9 @@ PACKAGE = ROOT / "platform" / "paretune"
 LAYERS = [
     {"errors", "_defaults"},
     {"parameters", "objective", "records", "pareto", "space", "_optuna", "log", "study", "listener", "_source"},
-    {"loading", "provenance", "train", "winners"},
+    {"loading", "provenance", "train", "winners", "earlier"},
     {"algorithms", "schedulers", "store", "report", "trainables"},
-    {"simulation", "monitor", "optimizer"},
+    {"simulation", "monitor", "optimizer", "warm_start"},
     {"engine", "submit"},
     {"progress"},
     {"flow"},

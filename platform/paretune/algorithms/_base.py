@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from paretune.earlier import Source
 from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Space
@@ -17,12 +18,14 @@ from paretune.space import Space
 class Problem:
     """What is searched, and for what: all that stays the same in all of a study.
 
-    `seed` is the study's, for what is drawn once and for all, as one low-discrepancy sequence.
+    `seed` is the study's, for what is drawn once and for all, as one low-discrepancy sequence. `sources` are earlier
+    studies to learn from.
     """
 
     space: Space
     objectives: Objectives
     seed: int = 0
+    sources: tuple[Source, ...] = ()
 
 
 class Algorithm(Protocol):
@@ -32,7 +35,8 @@ class Algorithm(Protocol):
     nothing that cannot be rebuilt from `history`, and a cache may only make it faster. It leaves the global random
     generators and thread settings as they were, and must pickle.
 
-    A class attribute `Settings` names the class of its settings, where it has any.
+    A class attribute `Settings` names the class of its settings, where it has any; one named `transfers` is true where
+    it learns from `problem.sources`.
     """
 
     def __init__(self, problem: Problem, settings: Any) -> None:
