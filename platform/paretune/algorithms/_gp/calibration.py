@@ -20,6 +20,7 @@ import torch
 from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters, posterior_mode
 from paretune.algorithms._gp.posterior_sample import posterior_sample
+from paretune.algorithms._gp.prior import Prior
 
 Array = npt.NDArray[np.float64]
 
@@ -38,10 +39,11 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The units of outcomes, and a fit of each."""
+    """The units of outcomes, a fit of each, and what was known of it beforehand, in those units."""
 
     scale: Scale
     fits: tuple[Fit, ...]
+    priors: tuple[Prior | None, ...]
 
 
 def calibrate(
@@ -53,17 +55,24 @@ def calibrate(
     shortest: float = SHORTEST,
     members: int = 1,
     settled: int | None = None,
+    priors: Sequence[Prior | None] | None = None,
 ) -> Calibration:
     """The calibration from the first `settled` results; see `surrogate.fit` for the arguments."""
     settled = len(Y_nm) if settled is None else settled
     scale = Scale.of(Y_nm[:settled], keep_m)
     part = np.unique(np.linspace(0, settled - 1, min(settled, _MOST)).round().astype(np.intp))
-    X, Z_nm = X_nf[part], scale.apply(Y_nm[part])
+    X, rest_mn = X_nf[part], np.ascontiguousarray(scale.apply(Y_nm[part]).T)
+    known: list[Prior | None] = [None] * len(rest_mn) if priors is None else list(priors)
+    for j, prior in enumerate(known):
+        if prior is not None:
+            unit = prior.left_over(torch.from_numpy(X), torch.from_numpy(rest_mn[j]))
+            scale, known[j] = scale.finer(j, unit), prior.in_units_of(unit)
+            rest_mn[j] = (rest_mn[j] - prior(torch.from_numpy(X)).numpy()) / unit
     fits = [
-        _fit(X.tobytes(), z_n.tobytes(), len(part), dimensions=dimensions, shortest=shortest, members=members)
-        for z_n in np.ascontiguousarray(Z_nm.T)
+        _fit(X.tobytes(), rest_n.tobytes(), len(part), dimensions=dimensions, shortest=shortest, members=members)
+        for rest_n in rest_mn
     ]
-    return Calibration(scale, tuple(fits))
+    return Calibration(scale, tuple(fits), tuple(known))
 
 
 def rounded(n: int) -> int:

@@ -41,6 +41,12 @@ class Scale:
         alike_m = spread_m <= 1e-12 * size_m  # what rounding alone makes of equal values
         return cls(center_m, np.where(alike_m, size_m, spread_m), ceiling_m)
 
+    def finer(self, outcome: int, unit: float) -> Scale:
+        """The scale whose unit of one outcome is a given part of this one's."""
+        spread_m = self.spread_m.copy()
+        spread_m[outcome] *= unit
+        return Scale(self.center_m, spread_m, self.ceiling_m)
+
     def bound(self, Y_nm: Array) -> Array:
         """Outcomes with what is beyond the ceiling brought down to it."""
         return np.minimum(Y_nm, self.ceiling_m)
