@@ -16,11 +16,12 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from paretune import algorithms, loading, provenance, store, study
+from paretune import algorithms, loading, provenance, store, study, warm_start
 from paretune._defaults import STORE
 from paretune.algorithms import Settings
+from paretune.earlier import Source
 from paretune.errors import StudyExistsError, StudyFailedError
 from paretune.listener import Listener
 from paretune.log import Log, Trial
@@ -53,6 +54,7 @@ def search(
     workers: int = 1,
     epochs: int | None = None,
     seed: int = 0,
+    warm_start: Literal["store"] | Sequence[str | Study] | None = None,
     store: str | os.PathLike[str] = STORE,
     name: str | None = None,
     address: str | None = None,
@@ -72,6 +74,7 @@ def search(
         concurrency: trials at a time; never more than the cluster can place.
         workers: Ray Train workers of each trial.
         epochs: handed to the loop as config["epochs"].
+        warm_start: earlier studies to learn from: "store" for those in the store that fit, or their names.
         store, name: where the study is kept; one that exists with the same settings goes on.
         address: a Ray cluster; by default the one RAY_ADDRESS names, else a local Ray.
         progress: show it on the terminal.
@@ -93,6 +96,7 @@ def search(
             "search": {
                 "algorithm": algorithm, "trials": trials, "hours": hours, "concurrency": concurrency, "seed": seed,
                 "first": [dict(config) for config in first] or None,
+                "warm_start": _earlier(warm_start, os.fspath(store)),
             },
             "train": {"workers": workers, "epochs": epochs, **settings},
             "store": os.fspath(store),
@@ -119,6 +123,8 @@ def run(
     code = loading.pickle(train or loading.resolve(spec.trainable, base=base))
     if _finished(spec):
         return load(spec.name, store=spec.store)
+    spec = warm_start.settled(spec)
+    sources = warm_start.read(spec)
     from paretune.engine import run as engine
     from paretune.engine import session
     from paretune.monitor.job import job_config
@@ -129,7 +135,13 @@ def run(
         if not store.exists(spec.store, spec.name):
             store.create(spec, provenance.collect(), code=code)
         reason = _execute(
-            placed, spec, code, gpus=gpus, ray_session=ray_session, listeners=[*listeners, StudyMetrics()]
+            placed,
+            spec,
+            code,
+            sources=sources,
+            gpus=gpus,
+            ray_session=ray_session,
+            listeners=[*listeners, StudyMetrics()],
         )
     if reason == "interrupted":
         raise KeyboardInterrupt
@@ -141,7 +153,7 @@ def run(
 
 def check(spec: StudySpec) -> None:
     """Raise InputError for what can be known to be wrong before anything heavy is imported."""
-    algorithms.check(spec.search.algorithm)
+    algorithms.check(spec.search.algorithm, transfers=spec.search.warm_start is not None)
     _check_same(spec)
     store.check_writable(spec.store)
 
@@ -194,6 +206,15 @@ class Study:
         from paretune.report import frames
 
         return frames.to_arrow(self.spec, self.log)
+
+    def source(self) -> Source:
+        """The study as one to learn from: `pt.Optimizer(..., warm_start=[study])`."""
+        return Source(
+            name=self.name,
+            space=self.spec.space,
+            objectives=self.spec.objectives,
+            observations=tuple(self.log.history),
+        )
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the report: one HTML file that needs nothing else."""
@@ -252,6 +273,7 @@ def _execute(
     spec: StudySpec,
     code: bytes,
     *,
+    sources: tuple[Source, ...],
     gpus: float,
     ray_session: Session,
     listeners: Sequence[Listener],
@@ -274,7 +296,13 @@ def _execute(
         try:
             reason = (
                 engine.execute(
-                    placed, code=code, folder=writer.stored.folder, gpus=gpus, recorder=recorder, session=ray_session
+                    placed,
+                    sources=sources,
+                    code=code,
+                    folder=writer.stored.folder,
+                    gpus=gpus,
+                    recorder=recorder,
+                    session=ray_session,
                 )
                 or "completed"
             )
@@ -303,6 +331,16 @@ def _all_failed(name: str, log: Log) -> StudyFailedError:
         + (f"\n\n{first.traceback.rstrip()}" if first.traceback else ""),
         hint=f"mend the training function, then go on with: paretune resume {name}",
     )
+
+
+def _earlier(given: Literal["store"] | Sequence[str | Study] | None, location: str) -> Any:
+    """Studies by their names, those of another store by their folders; what is no study is refused with the spec."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        return given
+    return [
+        (entry.name if entry.store == location else entry.folder) if isinstance(entry, Study) else entry
+        for entry in given
+    ]
 
 
 def _name(reference: str) -> str:

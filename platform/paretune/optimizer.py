@@ -14,8 +14,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-from paretune import algorithms, winners
+from paretune import algorithms, earlier, winners
 from paretune.algorithms import Problem, Settings
+from paretune.earlier import Source
 from paretune.errors import ReportError
 from paretune.log import Log, Trial
 from paretune.objective import Objective, Objectives
@@ -43,10 +44,15 @@ class Optimizer:
         first: Sequence[Config] = (),
         algorithm: AlgorithmSpec | Settings | Mapping[str, Any] | str = "gp",
         seed: int = 0,
+        warm_start: Sequence[earlier.Given] = (),
     ) -> None:
-        """Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched.
+        """Set up a study.
 
         `constraints` must hold between parameters, `first` are configurations to try before all others; see `search`.
+        `warm_start` are earlier studies to learn from: studies, optimizers, (space, history) pairs.
+
+        Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched, InputError for an earlier study
+        that there is nothing to learn from.
         """
         given = space if isinstance(space, Space) else Space.from_dict(space)
         self.space = given.constrained(constraints) if constraints else given
@@ -54,7 +60,8 @@ class Optimizer:
         self.log = Log()
         chosen = AlgorithmSpec.model_validate(algorithm)
         completed = tuple(self.space.complete(config) for config in first)
-        problem = Problem(space=self.space, objectives=self.objectives, seed=seed, first=completed)
+        sources = earlier.sources(warm_start, self.space, self.objectives)
+        problem = Problem(space=self.space, objectives=self.objectives, seed=seed, first=completed, sources=sources)
         self._seed, self._name = seed, chosen.name
         self._algorithm = algorithms.create(chosen, problem)
 
@@ -145,6 +152,12 @@ class Optimizer:
     def front(self) -> list[Trial]:
         """The trials that no other one dominates."""
         return winners.front(self.log.trials.values(), self.objectives)
+
+    def source(self) -> Source:
+        """What is known so far as an earlier study: `Optimizer(..., warm_start=[this])`."""
+        return Source(
+            name="optimizer", space=self.space, objectives=self.objectives, observations=tuple(self.log.history)
+        )
 
     @property
     def history(self) -> Sequence[Observation]:

@@ -4,7 +4,7 @@ StudySpec
   name, trainable, store
   objectives   -> Objectives
   space        -> Space            with what stands under `constraints` beside it
-  search       -> SearchSettings   algorithm, trials, hours, concurrency, seed, first
+  search       -> SearchSettings   algorithm, trials, hours, concurrency, seed, first, warm_start
   train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, config
 """
 
@@ -59,10 +59,20 @@ class AlgorithmSpec(_Strict):
         return {"name": self.name, **self.settings} if self.settings else self.name
 
 
+class EarlierStudy(_Strict):
+    """What a study learns from: another study's first `position` log entries; `created_s` tells it from a namesake."""
+
+    study: str
+    position: int = Field(ge=0)
+    created_s: float
+
+
 class SearchSettings(_Strict):
-    """How to search: the algorithm, the budget, how many trials at a time, configurations to try before all others.
+    """How to search: algorithm, budget, trials at a time, what to try before all others, what to learn from.
 
     What a configuration of `first` leaves out is completed by the space's defaults, and middles where there is none.
+    `warm_start` is "store", or a list of studies: names in the same store, `<store>/<name>` in another one. `sources`
+    is what that came to when the study was created, so that a resumed study learns from the same.
     """
 
     algorithm: AlgorithmSpec = AlgorithmSpec()
@@ -71,6 +81,16 @@ class SearchSettings(_Strict):
     concurrency: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
     first: list[dict[str, Value]] | None = None
+    warm_start: Literal["store"] | tuple[str, ...] | None = None
+    sources: tuple[EarlierStudy, ...] | None = None
+
+    @field_validator("warm_start", mode="before")
+    @classmethod
+    def _studies(cls, value: Any) -> Any:
+        listed = isinstance(value, list | tuple) and all(isinstance(name, str) and name for name in value)
+        if value is None or value == "store" or (listed and value):
+            return value
+        raise ValueError(f"must be store, or a list of studies as [cnn], got {value!r}")
 
 
 class TrainSettings(_Strict):
@@ -282,7 +302,7 @@ _Loader.add_implicit_resolver(
 def _fixed(spec: StudySpec) -> dict[str, Any]:
     """The part of a spec that a study cannot change once it has trials."""
     data = spec.to_dict()
-    for free in ("trials", "hours", "concurrency"):
+    for free in ("trials", "hours", "concurrency", "sources"):
         data["search"].pop(free, None)
     data["train"].pop("retries", None)
     return data

@@ -15,10 +15,12 @@ from random_spaces import history, observed, spaces, suggested
 import paretune as pt
 from paretune import algorithms
 from paretune.algorithms import Algorithm, Problem
+from paretune.earlier import Source
 from paretune.errors import AlgorithmError
 from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Choice, Float, Int, Space
+from paretune.study import AlgorithmSpec
 
 ONE = Objectives.from_dict({"error": "minimize"})
 TWO = Objectives.from_dict({"error": "minimize", "speed": "maximize"})
@@ -359,3 +361,48 @@ def test_what_is_absent_never_matters(name: str) -> None:
     pending = [[suggested(90, MIXED.decode(points_nd[15]))] for points_nd in (X_nd, other_nd)]
     algorithm = create(name, MIXED, ONE, seed=0)
     assert ask(algorithm, pasts[0], pending[0], n=2) == ask(algorithm, pasts[1], pending[1], n=2)
+
+
+def _learns(name: str) -> bool:
+    """Whether an algorithm takes earlier studies."""
+    try:
+        algorithms.check(AlgorithmSpec(name=name), transfers=True)
+    except AlgorithmError:
+        return False
+    return True
+
+
+def _taught(objectives: Objectives, *, values: float = 1.0) -> Problem:
+    """A problem with two earlier studies, one in other ranges, one of equal values."""
+    wide = Space({"lr": Float(1e-6, 1.0, log=True), "layers": Int(1, 20), "other": Float(0, 1)})
+    flat = [observed(i, MIXED.decode(np.full(5, i / 9)), {"error": values, "speed": values}) for i in range(10)]
+    sources = (
+        Source(name="a", space=wide, objectives=TWO, observations=tuple(history(wide, TWO, 20))),
+        Source(name="b", space=MIXED, objectives=TWO, observations=tuple(flat)),
+    )
+    return Problem(space=MIXED, objectives=objectives, seed=0, sources=sources)
+
+
+@pytest.mark.parametrize("objectives", [ONE, TWO], ids=["one", "two"])
+def test_earlier_studies_are_learnt_from_or_refused(name: str, objectives: Objectives) -> None:
+    problem = _taught(objectives)
+    if not _learns(name):
+        with pytest.raises(AlgorithmError, match="must be able to learn from earlier studies"):
+            algorithms.create(name, problem)
+        return
+    fresh, used = algorithms.create(name, problem), algorithms.create(name, problem)
+    ask(used, history(MIXED, objectives, 13, seed=9), seed=5)
+    for n in (0, 4, 14):
+        past = history(MIXED, objectives, n)
+        expected = ask(fresh, past, n=2)
+        for proposal in expected:
+            MIXED.check(proposal.config)
+        assert ask(used, past, n=2) == expected, "what was asked before must not matter"
+        assert ask(pickle.loads(pickle.dumps(used)), past, n=2) == expected
+
+
+@pytest.mark.parametrize("case", sorted(_degenerate()))
+def test_degenerate_histories_with_earlier_studies_neither_crash_nor_warn(name: str, case: str) -> None:
+    if _learns(name):  # the test before says what the others do
+        (proposal,) = ask(algorithms.create(name, _taught(ONE, values=-1e300)), _degenerate()[case])
+        MIXED.check(proposal.config)

@@ -22,9 +22,9 @@ LAYERS = [
     {"errors", "_defaults"},
     {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
     | {"objective", "records", "pareto", "log", "study", "listener", "_source"},
-    {"loading", "provenance", "train", "winners"},
+    {"loading", "provenance", "train", "winners", "earlier"},
     {"algorithms", "schedulers", "store", "report", "trainables"},
-    {"simulation", "monitor", "optimizer"},
+    {"simulation", "monitor", "optimizer", "warm_start"},
     {"engine", "submit"},
     {"progress"},
     {"flow"},

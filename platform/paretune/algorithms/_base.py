@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from paretune.earlier import Source
 from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Config, Space
@@ -18,13 +19,15 @@ class Problem:
     """What is searched, and for what: all that stays the same in all of a study.
 
     `seed` is the study's, for what is drawn once and for all, as one low-discrepancy sequence. `first` are complete
-    configurations to propose before any other; `create` sees to them, an algorithm need not.
+    configurations to propose before any other; `create` sees to them, an algorithm need not. `sources` are earlier
+    studies to learn from.
     """
 
     space: Space
     objectives: Objectives
     seed: int = 0
     first: tuple[Config, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 class Algorithm(Protocol):
@@ -34,7 +37,8 @@ class Algorithm(Protocol):
     nothing that cannot be rebuilt from `history`, and a cache may only make it faster. It leaves the global random
     generators and thread settings as they were, and must pickle.
 
-    A class attribute `Settings` names the class of its settings, where it has any.
+    A class attribute `Settings` names the class of its settings, where it has any; one named `transfers` is true where
+    it learns from `problem.sources`.
     """
 
     def __init__(self, problem: Problem, settings: Any) -> None:

@@ -29,18 +29,33 @@ def create(chosen: AlgorithmSpec | Settings | str, problem: Problem) -> Algorith
     """Build an algorithm, importing no other; raises AlgorithmError for an unknown name or setting."""
     spec = AlgorithmSpec.model_validate(chosen)
     kind = _kind(spec.name)
+    if problem.sources:
+        _check_transfers(spec.name, kind)
     algorithm = kind(problem, _settings(spec, kind))
     return Served(algorithm, problem) if problem.first or problem.space.constraints else algorithm
 
 
-def check(spec: AlgorithmSpec) -> None:
-    """Raise AlgorithmError for an unknown name or setting; imports no algorithm unless something is set about it."""
+def check(spec: AlgorithmSpec, *, transfers: bool = False) -> None:
+    """Raise AlgorithmError for an unknown name or setting, or where it must learn from earlier studies and does not.
+
+    Imports no algorithm unless something is set about it, or it must learn from earlier studies.
+    """
     if spec.name not in names():
         raise AlgorithmError(
             f"algorithm: must be one of {', '.join(names())}, got {spec.name!r}", hint=_hint(spec.name)
         )
     if spec.settings:
         _settings(spec, _kind(spec.name))
+    if transfers:
+        _check_transfers(spec.name, _kind(spec.name))
+
+
+def _check_transfers(name: str, kind: type[Algorithm]) -> None:
+    if not getattr(kind, "transfers", False):
+        raise AlgorithmError(
+            f"algorithm: {name}: must be able to learn from earlier studies for warm_start, and is not",
+            hint="use gp, or leave warm_start out",
+        )
 
 
 def _kind(name: str) -> type[Algorithm]:

@@ -46,6 +46,8 @@ class _Rule:
 class Automatic:
     """Hands everything to the algorithm that the rules choose, and records which and why in `Proposal.fit["auto"]`."""
 
+    transfers = True
+
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self._problem = problem
         self._made: dict[str, Algorithm] = {}
@@ -75,6 +77,10 @@ def choose(problem: Problem, trials: int) -> tuple[str, str]:
         if because is not None:
             return rule.algorithm, because
     return "gp", "needs the fewest trials"
+
+
+def _earlier_studies(problem: Problem, trials: int) -> str | None:
+    return "learns from earlier studies" if problem.sources else None
 
 
 def _many_objectives(problem: Problem, trials: int) -> str | None:
@@ -111,6 +117,7 @@ def depth(space: Space) -> int:
 
 
 RULES = (
+    _Rule("gp", _earlier_studies),
     _Rule("evolution", _many_objectives),
     _Rule("tpe", _many_trials),
     _Rule("tpe", _many_dimensions),

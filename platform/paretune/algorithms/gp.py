@@ -2,7 +2,8 @@
 
 The first five trials are the space-filling start that `sobol` makes too: the default configuration, then a scrambled
 Sobol sequence. From then on each proposal maximises the expected improvement (of the hypervolume, with
-several objectives) under a Gaussian process; see `_gp` for its parts.
+several objectives) under a Gaussian process; see `_gp` for its parts. With earlier studies to learn from, some of the
+first trials are their best configurations.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from paretune.algorithms._base import Problem
+from paretune.algorithms._earlier import next_earlier
 from paretune.algorithms._gp.acquire import Acquisition
 from paretune.algorithms._gp.belief import belief
 from paretune.algorithms._gp.cube import Cube
@@ -21,6 +23,7 @@ from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.knowledge import Knowledge, learn, results
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.settings import GP
+from paretune.algorithms._gp.transfer import SourceMean, source_means
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._untried import keys
 from paretune.records import Observation, Proposal, Suggestion
@@ -41,17 +44,20 @@ class GaussianProcess:
     """
 
     Settings = GP
+    transfers = True
 
     def __init__(self, problem: Problem, settings: GP) -> None:
+        self._problem = problem
         self._space, self._objectives, self._seed = problem.space, problem.objectives, problem.seed
         self._settings = settings
         self._encoding = Encoding(problem.space)
         self._cube = Cube(self._encoding)
         self._initial = settings.initial or _INITIAL
         self._learnt: tuple[list[Observation], Knowledge] | None = None  # of the last history: faster, never different
+        self._sources: list[list[SourceMean]] | None = None  # fitted when first needed
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_learnt": None}
+        return {**self.__dict__, "_learnt": None, "_sources": None}
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
@@ -64,7 +70,10 @@ class GaussianProcess:
                 ahead.append(self._modelled(history, [entry.config for entry in ahead], rng))
             else:
                 tried = keys(self._space, history, ahead)
-                ahead.append(next_initial(self._space, tried, seed=self._seed, trials=trials))
+                ahead.append(
+                    next_earlier(self._problem, history, tried, trials=trials)
+                    or next_initial(self._space, tried, seed=self._seed, trials=trials)
+                )
         return [entry for entry in ahead[len(pending) :] if isinstance(entry, Proposal)]
 
     def _modelled(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
@@ -85,7 +94,10 @@ class GaussianProcess:
     def _learn(self, history: Sequence[Observation]) -> Knowledge:
         if self._learnt is None or self._learnt[0] != list(history):
             with reproducible(_FIT_SEED):
-                self._learnt = list(history), learn(history, self._objectives, self._encoding)
+                if self._sources is None:
+                    sources = self._problem.sources
+                    self._sources = [source_means(source, self._objectives, self._encoding) for source in sources]
+                self._learnt = list(history), learn(history, self._objectives, self._encoding, self._sources)
         return self._learnt[1]
 
     def _search(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,6 +46,7 @@ def validate(
         f"{checked.name}: {budget} of {checked.trainable} by {search.algorithm.name}, into {checked.store}",
         f"{search.concurrency} at a time, {train.workers} worker(s) each",
         ", ".join(_objective(objective) for objective in checked.objectives),
+        *_earlier(search.warm_start),
     ):
         console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print(_space_table(checked.space))
@@ -53,6 +55,12 @@ def validate(
     for config in checked.first:
         values = ", ".join(f"{name}: {value}" for name, value in config.items())
         console.print(f"  tried first: {values}", markup=False, soft_wrap=True)
+
+
+def _earlier(asked: str | Sequence[str] | None) -> list[str]:
+    if asked is None:
+        return []
+    return ["learns from the studies in the store that fit" if asked == "store" else f"learns from {', '.join(asked)}"]
 
 
 def doctor(

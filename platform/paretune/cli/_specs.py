@@ -33,7 +33,7 @@ def read(spec_or_name: str, changes: Mapping[str, Any]) -> tuple[StudySpec, Path
     path = locate(spec_or_name)
     spec = load(path, changes)
     try:
-        algorithms.check(spec.search.algorithm)
+        algorithms.check(spec.search.algorithm, transfers=spec.search.warm_start is not None)
     except AlgorithmError as error:
         raise error.located(f"{path}: search") from None
     loading.check(spec.trainable, base=path.parent)

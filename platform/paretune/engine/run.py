@@ -20,6 +20,7 @@ from ray import tune
 from ray.util.placement_group import placement_group_table
 
 from paretune.algorithms import Problem
+from paretune.earlier import Source
 from paretune.engine import checkpoints
 from paretune.engine.brain import Brain
 from paretune.engine.gang import Gang
@@ -66,11 +67,19 @@ def place(spec: StudySpec, session: Session) -> tuple[StudySpec, float]:
 
 
 def execute(
-    spec: StudySpec, *, code: bytes, folder: str, gpus: float, recorder: Recorder, session: Session
+    spec: StudySpec,
+    *,
+    sources: tuple[Source, ...],
+    code: bytes,
+    folder: str,
+    gpus: float,
+    recorder: Recorder,
+    session: Session,
 ) -> StopReason | None:
     """Run trials until the budget is used up; returns why it stopped before that, if it did.
 
-    `spec` is a placed one (see `place`). Raises what broke the recorder, after everything has been stopped.
+    `spec` is a placed one (see `place`), `sources` what it learns from. Raises what broke the recorder, after
+    everything has been stopped.
     """
     setup = Setup(
         study=spec.name,
@@ -87,7 +96,9 @@ def execute(
     )
     recorder.add_listener(checkpoints.Pruner(folder))
     stopper = StudyStopper(spec, recorder)
-    problem = Problem(space=spec.space, objectives=spec.objectives, seed=spec.search.seed, first=spec.first)
+    problem = Problem(
+        space=spec.space, objectives=spec.objectives, seed=spec.search.seed, first=spec.first, sources=sources
+    )
     brain = Brain(spec.search.algorithm, problem)
     try:
         with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:

@@ -20,6 +20,7 @@ import torch
 from paretune.algorithms._gp.outcomes import STRENGTHS, Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters, log_density, posterior_mode
 from paretune.algorithms._gp.posterior_sample import posterior_sample
+from paretune.algorithms._gp.prior import Prior
 
 Array = npt.NDArray[np.float64]
 
@@ -39,10 +40,11 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The units of outcomes, and a fit of each."""
+    """The units of outcomes, a fit of each, and what was known of it beforehand, in those units."""
 
     scale: Scale
     fits: tuple[Fit, ...]
+    priors: tuple[Prior | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +62,12 @@ def rounded(n: int) -> int:
     return n - n % max(1, n // _PARTS)
 
 
-def calibrate(X_nf: Array, Y_nm: Array, keep_m: Array, manner: Manner) -> Calibration:
-    """The calibration from results in the order in which they came."""
+def calibrate(
+    X_nf: Array, Y_nm: Array, keep_m: Array, manner: Manner, priors: Sequence[Prior | None] = ()
+) -> Calibration:
+    """The calibration from results in the order in which they came; `priors` as in `surrogate.fit`."""
+    if any(prior is not None for prior in priors):
+        return _left_over(X_nf, Y_nm, keep_m, manner, priors)
     return _calibrate(X_nf.tobytes(), Y_nm.tobytes(), keep_m.tobytes(), len(X_nf), len(keep_m), manner)
 
 
@@ -78,59 +84,67 @@ def stacked(members: Sequence[Hyperparameters]) -> tuple[torch.Tensor, torch.Ten
 def _calibrate(X: bytes, Y: bytes, keep: bytes, n: int, m: int, manner: Manner) -> Calibration:
     X_nf, Y_nm = np.frombuffer(X).reshape(n, -1), np.frombuffer(Y).reshape(n, m)
     keep_m = np.frombuffer(keep)
-    part = np.unique(np.linspace(0, n - 1, min(n, _MOST)).round().astype(np.intp))
     candidates = [
-        _Candidate.fitted(X_nf, Y_nm, keep_m, np.full(m, strength), part, manner)
+        _Candidate.fitted(X_nf, Y_nm, Scale.of(Y_nm, keep_m, np.full(m, strength)), manner)
         for strength in (STRENGTHS if manner.warp else STRENGTHS[:1])
     ]
     best = candidates[0] if len(candidates) == 1 else max(candidates, key=_Candidate.evidence)
-    return best.calibration(manner)
+    return Calibration(best.scale, best.fits(), (None,) * m)
+
+
+def _left_over(X_nf: Array, Y_nm: Array, keep_m: Array, manner: Manner, priors: Sequence[Prior | None]) -> Calibration:
+    """The units and hyperparameters of what the priors leave over."""
+    scale, known = Scale.of(Y_nm, keep_m), list(priors)
+    X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(scale.apply(Y_nm))
+    for j, prior in enumerate(known):
+        if prior is not None:
+            unit = prior.left_over(X, Z_nm[:, j])
+            scale, known[j] = scale.finer(j, unit), prior.in_units_of(unit)
+    return Calibration(scale, _Candidate.fitted(X_nf, Y_nm, scale, manner, known).fits(), tuple(known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """A scale with the most probable hyperparameters under it."""
+    """A scale with the most probable hyperparameters under it, of outcomes without what the priors expect."""
 
     scale: Scale
     modes: list[Hyperparameters]
     X_nf: torch.Tensor
     Y_nm: Array
     Z_nm: torch.Tensor
-    dimensions: int
+    manner: Manner
 
     @classmethod
     def fitted(
-        cls, X_nf: Array, Y_nm: Array, keep_m: Array, strength_m: Array, part: npt.NDArray[np.intp], manner: Manner
+        cls, X_nf: Array, Y_nm: Array, scale: Scale, manner: Manner, priors: Sequence[Prior | None] = ()
     ) -> _Candidate:
-        scale = Scale.of(Y_nm, keep_m, strength_m)
+        part = np.unique(np.linspace(0, len(X_nf) - 1, min(len(X_nf), _MOST)).round().astype(np.intp))
         X, Z_nm = torch.from_numpy(X_nf[part]), torch.from_numpy(scale.apply(Y_nm[part]))
+        for j, prior in enumerate(priors):
+            if prior is not None:
+                Z_nm[:, j] -= prior(X)
         modes = [posterior_mode(X, z_n, dimensions=manner.dimensions, shortest=manner.shortest) for z_n in Z_nm.T]
-        return cls(scale=scale, modes=modes, X_nf=X, Y_nm=Y_nm[part], Z_nm=Z_nm, dimensions=manner.dimensions)
+        return cls(scale=scale, modes=modes, X_nf=X, Y_nm=Y_nm[part], Z_nm=Z_nm, manner=manner)
 
     def evidence(self) -> float:
         """The log density of the outcome itself, not of what a warp makes of it (Snelson et al., 2004, equation 5)."""
         theta_1p = self.modes[0].theta_p[None]
-        density = log_density(theta_1p, self.X_nf, self.Z_nm[:, 0], dimensions=self.dimensions)[0].item()
+        density = log_density(theta_1p, self.X_nf, self.Z_nm[:, 0], dimensions=self.manner.dimensions)[0].item()
         slopes = float(self.scale.log_slopes(self.Y_nm)[0])
         return density + slopes - (_DOUBT if self.scale.strength_m[0] > 0 else 0.0)
 
-    def calibration(self, manner: Manner) -> Calibration:
-        return Calibration(
-            self.scale,
-            tuple(
-                Fit(mode, self._members(z_n, mode, manner)) for z_n, mode in zip(self.Z_nm.T, self.modes, strict=True)
-            ),
-        )
+    def fits(self) -> tuple[Fit, ...]:
+        return tuple(Fit(mode, self._members(z_n, mode)) for z_n, mode in zip(self.Z_nm.T, self.modes, strict=True))
 
-    def _members(self, z_n: torch.Tensor, mode: Hyperparameters, manner: Manner) -> tuple[Hyperparameters, ...]:
-        if manner.members == 1:
+    def _members(self, z_n: torch.Tensor, mode: Hyperparameters) -> tuple[Hyperparameters, ...]:
+        if self.manner.members == 1:
             return (mode,)
         sample = posterior_sample(
             self.X_nf,
             z_n,
             mode,
-            members=manner.members,
-            dimensions=manner.dimensions,
-            shortest=manner.shortest,
+            members=self.manner.members,
+            dimensions=self.manner.dimensions,
+            shortest=self.manner.shortest,
         )
         return tuple(sample)

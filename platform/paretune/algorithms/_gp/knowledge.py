@@ -15,6 +15,7 @@ from paretune.algorithms._gp.calibration import rounded
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.surrogate import Surrogate, fit
+from paretune.algorithms._gp.transfer import SourceMean, priors
 from paretune.objective import Objectives
 from paretune.pareto import fill_reference, non_dominated
 from paretune.records import Observation
@@ -49,21 +50,29 @@ def results(history: Sequence[Observation], objectives: Objectives) -> list[Obse
     return [observation for observation in history if _ended_well(observation, objectives)]
 
 
-def learn(history: Sequence[Observation], objectives: Objectives, encoding: Encoding) -> Knowledge:
-    """Fit the models; `history` must hold at least one result."""
+def learn(
+    history: Sequence[Observation],
+    objectives: Objectives,
+    encoding: Encoding,
+    sources: Sequence[Sequence[SourceMean]] = (),
+) -> Knowledge:
+    """Fit the models; `history` must hold at least one result. `sources` are what earlier studies expect."""
     known, settled = _kept(results(history, objectives), objectives)
     X_nf = encoding.features([observation.config for observation in known])
     Y_nm = np.clip([objectives.minimized(observation.metrics) for observation in known], -_LARGEST, _LARGEST)
     limits_m, reference_m = objectives.limits(), objectives.reference_point()
     keep_m = np.fmax(reference_m, np.where(np.isfinite(limits_m), limits_m, np.nan))
+    d = len(encoding.space)
+    expected = priors(X_nf[:settled], Y_nm[:settled], dimensions=d, keep_m=keep_m, sources=sources)
     surrogate = fit(
         X_nf,
         Y_nm,
-        dimensions=len(encoding.space),
+        dimensions=d,
         keep_m=keep_m,
         members=_members(len(known)),
         settled=settled,
         warp=len(objectives) == 1,  # with several, the hypervolume is in their own units
+        priors=expected,
     )
 
     predicted_nm, _ = surrogate.predict(X_nf)

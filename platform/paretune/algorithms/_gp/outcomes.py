@@ -5,7 +5,7 @@ Legend: n observations, m outcomes; Y_nm is minimised, Z_nm standardised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,12 @@ class Scale:
         W_nm = _warp((kept_nm - floor_m) / unit_m, strength_m)
         spread_m = W_nm.std(axis=0)
         return cls(ceiling_m, floor_m, unit_m, strength_m, W_nm.mean(axis=0), np.where(spread_m > 1e-12, spread_m, 1.0))
+
+    def finer(self, outcome: int, unit: float) -> Scale:
+        """The scale whose unit of one outcome is a given part of this one's."""
+        spread_m = self.spread_m.copy()
+        spread_m[outcome] *= unit
+        return replace(self, spread_m=spread_m)
 
     def bound(self, Y_nm: Array) -> Array:
         """Outcomes with what is beyond the ceiling brought down to it."""

@@ -12,11 +12,16 @@ Legend: k members, n observations, p imagined points, t test points, f columns, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 
 from paretune.algorithms._gp.kernel import matern52
+
+Mean: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+"""A mean known beforehand: points of shape (t, f) to values of shape (t,), differentiable."""
 
 _JITTER = 1e-8
 """Added to the variance of imagined values, a ten-thousandth of the outcomes' standard deviation: two of them may
@@ -25,20 +30,29 @@ coincide."""
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """What is known, factorised: X_nf, lengths_k1f, mean_k, inverse_knn = L^-1, whitened_kns = w."""
+    """What is known, factorised: X_nf, lengths_k1f, mean_k, inverse_knn = L^-1, whitened_kns = w.
+
+    `prior`, where there is one, is added to mean_k.
+    """
 
     X_nf: torch.Tensor
     lengths_k1f: torch.Tensor
     mean_k: torch.Tensor
     inverse_knn: torch.Tensor
     whitened_kns: torch.Tensor
+    prior: Mean | None = None
 
     def __call__(self, X_tf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Means for each draw, shape (k, t, s), and the standard deviation they share, shape (k, t, 1)."""
         v_ktn = self._whiten(X_tf)
-        mean_kts = self.mean_k[:, None, None] + v_ktn @ self.whitened_kns
+        mean_kts = self._known(X_tf) + v_ktn @ self.whitened_kns
         variance_kt1 = (1 - (v_ktn**2).sum(-1, keepdim=True)).clamp_min(1e-10)
         return mean_kts, variance_kt1.sqrt()
+
+    def mean(self, X_tf: torch.Tensor) -> torch.Tensor:
+        """The means alone, in a fraction of the time; shape (k, t, s)."""
+        weights_kns = self.inverse_knn.mT @ self.whitened_kns
+        return self._known(X_tf) + matern52(X_tf, self.X_nf, self.lengths_k1f) @ weights_kns
 
     def imagine(self, X_pf: torch.Tensor, normal_sp: torch.Tensor) -> tuple[Posterior, torch.Tensor]:
         """The posterior that also knows noise-free outcomes at X_pf, drawn jointly, and those; shape (k, s, p)."""
@@ -55,30 +69,43 @@ class Posterior:
         inverse[:, n:, n:] = inverse_kpp
         inverse[:, n:, :n] = -inverse_kpp @ v_kpn @ self.inverse_knn
         known_kns, drawn_kps = self.whitened_kns.expand(k, n, s), normal_sp.T.expand(k, p, s)
-        values_kps = self.mean_k[:, None, None] + v_kpn @ known_kns + root_kpp @ drawn_kps
+        values_kps = self._known(X_pf) + v_kpn @ known_kns + root_kpp @ drawn_kps
         grown = Posterior(
             torch.cat([self.X_nf, X_pf]),
             self.lengths_k1f,
             self.mean_k,
             inverse,
             torch.cat([known_kns, drawn_kps], dim=1),
+            self.prior,
         )
         return grown, values_kps.mT
+
+    def _known(self, X_tf: torch.Tensor) -> torch.Tensor:
+        """The mean without any outcome; shape (k, t or 1, 1)."""
+        mean_k11 = self.mean_k[:, None, None]
+        return mean_k11 if self.prior is None else mean_k11 + self.prior(X_tf)[:, None]
 
     def _whiten(self, X_tf: torch.Tensor) -> torch.Tensor:
         return matern52(X_tf, self.X_nf, self.lengths_k1f) @ self.inverse_knn.mT
 
 
 def condition(
-    X_nf: torch.Tensor, z_n: torch.Tensor, *, lengths_kf: torch.Tensor, noise_kn: torch.Tensor, mean_k: torch.Tensor
+    X_nf: torch.Tensor,
+    z_n: torch.Tensor,
+    *,
+    lengths_kf: torch.Tensor,
+    noise_kn: torch.Tensor,
+    mean_k: torch.Tensor,
+    prior: Mean | None = None,
 ) -> Posterior:
     """What outcomes z_n of noise variances noise_kn teach under each member; one draw."""
     lengths_k1f = lengths_kf[:, None, :]
     K_knn = matern52(X_nf, X_nf, lengths_k1f)
     K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_kn)
     inverse_knn = _inverse(_cholesky(K_knn))
-    whitened_kn1 = inverse_knn @ (z_n - mean_k[:, None])[:, :, None]
-    return Posterior(X_nf, lengths_k1f, mean_k, inverse_knn, whitened_kn1)
+    rest_n = z_n if prior is None else z_n - prior(X_nf)
+    whitened_kn1 = inverse_knn @ (rest_n - mean_k[:, None])[:, :, None]
+    return Posterior(X_nf, lengths_k1f, mean_k, inverse_knn, whitened_kn1, prior)
 
 
 def _cholesky(K_knn: torch.Tensor) -> torch.Tensor:

@@ -21,6 +21,7 @@ import torch
 from paretune.algorithms._gp.calibration import Manner, calibrate, stacked
 from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters
+from paretune.algorithms._gp.prior import Prior
 from paretune.algorithms._gp.process import Posterior, condition
 
 Array = npt.NDArray[np.float64]
@@ -64,26 +65,33 @@ def fit(
     members: int = 1,
     settled: int | None = None,
     warp: bool = False,
+    priors: Sequence[Prior | None] | None = None,
 ) -> Surrogate:
     """Fit a surrogate; `dimensions` is the number of parameters that the lengthscale prior is scaled to.
 
     `keep_m` are values that stay distinguishable from worse ones however large they are (limits, references); shape
     (m,), not finite where there is none. `shortest` bounds the lengthscales from below. With `members` above 1 each
     outcome's posterior holds so many plausible sets of hyperparameters; `modes` are the most probable ones. Units and
-    hyperparameters are taken from the first `settled` results (from all, by default). With `warp`
-    a single outcome may be drawn in at its upper end (see `calibration`).
+    hyperparameters are taken from the first `settled` results (from all, by default). With `warp` a single outcome may
+    be drawn in at its upper end (see `calibration`). `priors` are means known beforehand, in standardised units, one
+    per outcome: the process models what they leave over, and nothing is warped.
     """
     manner = Manner(dimensions=dimensions, shortest=shortest, members=members, warp=warp)
     keep = np.full(Y_nm.shape[1], np.nan) if keep_m is None else keep_m
-    calibration = calibrate(X_nf[:settled], Y_nm[:settled], keep, manner)
+    calibration = calibrate(X_nf[:settled], Y_nm[:settled], keep, manner, priors or ())
     X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(calibration.scale.apply(Y_nm))
-    posteriors = [_posterior(X, z_n, fitted.members) for z_n, fitted in zip(Z_nm.T, calibration.fits, strict=True)]
+    posteriors = [
+        _posterior(X, z_n, fitted.members, prior)
+        for z_n, fitted, prior in zip(Z_nm.T, calibration.fits, calibration.priors, strict=True)
+    ]
     return Surrogate(tuple(posteriors), calibration.scale, tuple(fitted.mode for fitted in calibration.fits))
 
 
-def _posterior(X_nf: torch.Tensor, z_n: torch.Tensor, members: Sequence[Hyperparameters]) -> Posterior:
+def _posterior(
+    X_nf: torch.Tensor, z_n: torch.Tensor, members: Sequence[Hyperparameters], prior: Prior | None
+) -> Posterior:
     lengths_kf, noise_k1, mean_k = stacked(members)
-    return condition(X_nf, z_n, lengths_kf=lengths_kf, noise_kn=noise_k1, mean_k=mean_k)
+    return condition(X_nf, z_n, lengths_kf=lengths_kf, noise_kn=noise_k1, mean_k=mean_k, prior=prior)
 
 
 def _moments(posterior: Posterior, X_tf: torch.Tensor) -> tuple[Array, Array]:
