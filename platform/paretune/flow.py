@@ -18,13 +18,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paretune import algorithms, loading, provenance, store, study
+from paretune import algorithms, loading, provenance, stopping, store, study
 from paretune._defaults import STORE
 from paretune.algorithms import Settings
 from paretune.errors import StudyExistsError, StudyFailedError
 from paretune.listener import Listener
 from paretune.log import Log, Trial
-from paretune.objective import Objectives
+from paretune.objective import Limit, Objectives
 from paretune.parameters import Parameter
 from paretune.space import Space
 from paretune.study import StudySpec
@@ -44,9 +44,13 @@ def search(
     *,
     space: Space | Mapping[str, Parameter | Mapping[str, Any]],
     objectives: Objectives | Mapping[str, Any],
+    limits: Mapping[str, Limit | Mapping[str, Any]] | None = None,
     algorithm: Settings | Mapping[str, Any] | str = "gp",
     trials: int = 32,
     hours: float | None = None,
+    worker_hours: float | None = None,
+    target: Mapping[str, float] | None = None,
+    regret: float | None = None,
     concurrency: int = 1,
     workers: int = 1,
     epochs: int | None = None,
@@ -63,8 +67,10 @@ def search(
         train: the training function, `def train(config)`, or where it is found ("cnn", "package.module:function").
         space: names to `Float`, `Int` and `Choice`.
         objectives: metric names to "minimize" or "maximize", or to a mapping with `goal`, `reference`, `limit`.
+        limits: of other metrics that are reported: names to `min`, `max` or both.
         algorithm: one of `paretune.algorithms.names()`, or its settings: `pt.GP(initial=8)`.
-        trials, hours: the budget; whichever is used up first.
+        trials, hours, worker_hours, target, regret: when to stop; whichever comes first. `target` maps objectives to
+            values that one trial shall reach; `regret` is what is worth going on for, in units of the only objective.
         concurrency: trials at a time; never more than the cluster can place.
         workers: Ray Train workers of each trial.
         epochs: handed to the loop as config["epochs"].
@@ -85,8 +91,10 @@ def search(
             "trainable": reference,
             "objectives": objectives,
             "space": space,
+            **({} if limits is None else {"limits": limits}),
             "search": {
-                "algorithm": algorithm, "trials": trials, "hours": hours, "concurrency": concurrency, "seed": seed,
+                "algorithm": algorithm, "trials": trials, "hours": hours, "worker_hours": worker_hours,
+                "target": target, "regret": regret, "concurrency": concurrency, "seed": seed,
             },
             "train": {"workers": workers, "epochs": epochs, **settings},
             "store": os.fspath(store),
@@ -200,6 +208,9 @@ class Study:
         *,
         trials: int | None = None,
         hours: float | None = None,
+        worker_hours: float | None = None,
+        target: Mapping[str, float] | None = None,
+        regret: float | None = None,
         concurrency: int | None = None,
         train: TrainFunction | None = None,
         address: str | None = None,
@@ -208,9 +219,13 @@ class Study:
     ) -> Study:
         """Go on, with a larger budget if one is given. Trials in flight continue from their last checkpoint.
 
-        `train` replaces the training function that is stored with the study.
+        A study that has ended by a rule goes on when the rule is given anew: more worker-hours, a better target (an
+        empty one drops it), less regret. `train` replaces the training function that is stored with the study.
         """
-        given = {"trials": trials, "hours": hours, "concurrency": concurrency}
+        given = {
+            "trials": trials, "hours": hours, "worker_hours": worker_hours,
+            "target": dict(target) if target is not None else None, "regret": regret, "concurrency": concurrency,
+        }  # fmt: skip
         changes = {key: value for key, value in given.items() if value is not None}
         spec = self.spec.with_changes({"search": changes})
         if train is None and self._code is not None:
@@ -234,11 +249,11 @@ def _check_same(spec: StudySpec) -> None:
 
 
 def _finished(spec: StudySpec) -> bool:
-    """Whether the budget is used up and nothing is in flight."""
+    """Whether a rule has ended it, or all trials are there and none is in flight."""
     if not store.exists(spec.store, spec.name):
         return False
     log = store.read(spec.store, spec.name).log
-    return len(log.trials) >= spec.search.trials and not log.pending
+    return stopping.reason(spec, log) is not None or (len(log.trials) >= spec.search.trials and not log.pending)
 
 
 def _execute(
@@ -283,7 +298,7 @@ def _changes(old: StudySpec, new: StudySpec) -> dict[str, Any]:
     """The settings that a study may change on its way, as far as they do."""
     return {
         part: changed
-        for part, fields in (("search", ("trials", "hours", "concurrency")), ("train", ("retries",)))
+        for part, fields in study.AMENDABLE.items()
         if (
             changed := {f: v for f in fields if (v := getattr(getattr(new, part), f)) != getattr(getattr(old, part), f)}
         )

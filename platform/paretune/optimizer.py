@@ -18,7 +18,7 @@ from paretune import algorithms, winners
 from paretune.algorithms import Problem, Settings
 from paretune.errors import ReportError
 from paretune.log import Log, Trial
-from paretune.objective import Objective, Objectives
+from paretune.objective import Limit, Objective, Objectives
 from paretune.parameters import Config, Parameter
 from paretune.records import ENDINGS, Ending, Event, EventKind, Metrics, Observation, Proposal, Report, Suggestion
 from paretune.space import Float, Int, Space, Value
@@ -39,12 +39,17 @@ class Optimizer:
         space: Space | Mapping[str, Parameter | Mapping[str, object]],
         objectives: Objectives | Mapping[str, str | Objective | Mapping[str, object]],
         *,
+        limits: Mapping[str, Limit | Mapping[str, object]] | None = None,
         algorithm: AlgorithmSpec | Settings | Mapping[str, Any] | str = "gp",
         seed: int = 0,
     ) -> None:
-        """Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched."""
+        """`limits` are of metrics that are no objectives: `{"latency_ms": {"max": 5}}`.
+
+        Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched.
+        """
         self.space = space if isinstance(space, Space) else Space.from_dict(space)
-        self.objectives = objectives if isinstance(objectives, Objectives) else Objectives.from_dict(objectives)
+        aims = objectives if isinstance(objectives, Objectives) else Objectives.from_dict(objectives)
+        self.objectives = aims.with_limits(limits)
         self.log = Log()
         chosen = AlgorithmSpec.model_validate(algorithm)
         problem = Problem(space=self.space, objectives=self.objectives, seed=seed)
@@ -84,7 +89,8 @@ class Optimizer:
 
         A trial is completed when every objective has a finite value and diverged when one has not, unless `status`
         says otherwise; a failed one needs no metrics. `resource` is what the trial used, in epochs for example.
-        Raises ReportError for a number nobody suggested, a trial that has ended, an objective left out.
+        Raises ReportError for a number nobody suggested, a trial that has ended, an objective or a metric under a limit
+        left out.
         """
         trial = self._open(suggestion)
         where = f"trial {trial.id}"
@@ -196,11 +202,12 @@ class Optimizer:
         missing = self.objectives.missing(numbers)
         if missing:
             given = ", ".join(numbers) or "nothing"
+            required = "every objective" + (" and every metric under a limit" if self.objectives.limited else "")
             raise ReportError(
-                f"{where}: every objective must be reported, missing {', '.join(missing)}, given {given}",
+                f"{where}: {required} must be reported, missing {', '.join(missing)}, given {given}",
                 hint='status="failed" for a trial without a result',
             )
-        if not all(math.isfinite(numbers[name]) for name in self.objectives.names):
+        if not all(math.isfinite(numbers[name]) for name in self.objectives.required):
             return "diverged"
         return status or "completed"
 

@@ -14,7 +14,7 @@ from paretune.records import Status
 
 
 def contends(status: Status, metrics: Mapping[str, float], objectives: Objectives) -> bool:
-    """Whether a trial counts: it ran to completion, has every objective, and keeps every limit.
+    """Whether a trial counts: it ran to completion, has every metric that is required, and keeps every limit.
 
     A trial that was stopped does not: what it has are the values of a training cut short.
     """
@@ -64,4 +64,4 @@ def _place(names: Sequence[str], objective: str | None) -> int:
 
 
 def _within(objectives: Objectives) -> str:
-    return " within the limits" if np.isfinite(objectives.limits()).any() else ""
+    return " within the limits" if objectives.bounds else ""

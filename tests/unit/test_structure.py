@@ -19,9 +19,10 @@ PACKAGE = ROOT / "platform" / "paretune"
 # From the bottom up: a module imports from layers below its own, or from its own folder. Modules of one line that are
 # one idea in several files (the core) may import each other.
 LAYERS = [
-    {"errors", "_defaults"},
+    {"errors", "_defaults", "_yaml"},
     {"parameters", "objective", "records", "pareto", "space", "_optuna", "log", "study", "listener", "_source"},
     {"loading", "provenance", "train", "winners"},
+    {"stopping"},
     {"algorithms", "schedulers", "store", "report", "trainables"},
     {"simulation", "monitor", "optimizer"},
     {"engine", "submit"},

@@ -131,7 +131,7 @@ def export(
 
 
 def _show_study(study: Study) -> None:
-    from paretune import progress
+    from paretune import progress, stopping
     from paretune.cli import _console
     from paretune.report import outcomes, text
 
@@ -141,6 +141,9 @@ def _show_study(study: Study) -> None:
     console.print(f"{study.spec.trainable}  {counts}", markup=False, soft_wrap=True)
     place = f"{study.store}/{study.name}, made on {study.provenance.host}"
     console.print(place, style="dim", markup=False, soft_wrap=True)
+    over = stopping.recorded(study.log)
+    if over is not None:
+        console.print(f"ended: {over}", markup=False, soft_wrap=True)
     console.print(progress.front_table(study.spec, study.log))
     failures = [trial for trial in study.log.ended if trial.status in ("failed", "diverged")]
     if failures:
@@ -165,7 +168,7 @@ def _show_trial(study: Study, number: int) -> None:
     table = _console.table("", "")
     table.show_header = False
     starts = sum(isinstance(e, Event) and e.kind == "started" and e.trial == number for e in study.log.entries)
-    for label, value in _facts(trial, starts):
+    for label, value in _facts(study, trial, starts):
         _console.add(table, label, value)
     for parameter, given in trial.config.items():
         _console.add(table, parameter, text.value(given))
@@ -174,7 +177,7 @@ def _show_trial(study: Study, number: int) -> None:
         console.print(trial.traceback, markup=False, soft_wrap=True)
 
 
-def _facts(trial: Trial, starts: int) -> list[tuple[str, str]]:
+def _facts(study: Study, trial: Trial, starts: int) -> list[tuple[str, str]]:
     from paretune.report import text
 
     proposal = trial.suggestion.proposal
@@ -187,6 +190,7 @@ def _facts(trial: Trial, starts: int) -> list[tuple[str, str]]:
     ]
     for metric, value in trial.metrics.items():
         facts.append((metric, text.number(value) + _predicted(metric, proposal.mean, proposal.sd)))
+    facts += [("beyond a limit", broken) for broken in study.spec.objectives.broken(trial.metrics)]
     if trial.checkpoint:
         facts.append(("checkpoint", trial.checkpoint))
     return facts

@@ -30,7 +30,6 @@ from paretune.engine.session import Session
 from paretune.engine.trial_actor import TrialActor
 from paretune.engine.tune_adapters import (
     GangPool,
-    StopReason,
     StudyCallback,
     StudyScheduler,
     StudySearcher,
@@ -67,7 +66,7 @@ def place(spec: StudySpec, session: Session) -> tuple[StudySpec, float]:
 
 def execute(
     spec: StudySpec, *, code: bytes, folder: str, gpus: float, recorder: Recorder, session: Session
-) -> StopReason | None:
+) -> str | None:
     """Run trials until the budget is used up; returns why it stopped before that, if it did.
 
     `spec` is a placed one (see `place`). Raises what broke the recorder, after everything has been stopped.
@@ -88,7 +87,7 @@ def execute(
     recorder.add_listener(checkpoints.Pruner(folder))
     stopper = StudyStopper(spec, recorder)
     problem = Problem(space=spec.space, objectives=spec.objectives, seed=spec.search.seed)
-    brain = Brain(spec.search.algorithm, problem)
+    brain = Brain(spec.search.algorithm, problem, bound_regret=spec.search.regret is not None)
     try:
         with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:
             _fit(spec, setup, recorder, brain, gangs, stopper, scratch=scratch)

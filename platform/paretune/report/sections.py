@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 
-from paretune import study
+from paretune import stopping, study
 from paretune.log import Log, Trial
 from paretune.objective import Objective
 from paretune.records import Event, Provenance
@@ -20,7 +20,7 @@ _STATES = {"closed": "finished", "interrupted": "interrupted"}
 
 def header(spec: StudySpec, log: Log, provenance: Provenance) -> Html:
     """The study's name and what came of it, in one sentence."""
-    about = [spec.trainable, spec.search.algorithm.name, _state(log), f"made {_date(provenance.created_s)}"]
+    about = [spec.trainable, spec.search.algorithm.name, *_state(log), f"made {_date(provenance.created_s)}"]
     return element(
         "header",
         element("p", "paretune", class_="brand"),
@@ -69,10 +69,14 @@ def front(spec: StudySpec, log: Log, drawing: Html) -> Html:
     several = len(spec.objectives) > 1
     title = "Pareto front" if several else f"Best {spec.objectives.names[0]}"
     note = (
-        f"{text.plural(len(chosen), 'trial')} that no other one beats in every objective. "
-        if several
-        else "Every completed trial in order, and the best so far. "
-    ) + "Hover over a point for its configuration; click it for its row below."
+        (
+            f"{text.plural(len(chosen), 'trial')} that no other one beats in every objective. "
+            if several
+            else "Every completed trial in order, and the best so far. "
+        )
+        + _limits_note(spec, log)
+        + "Hover over a point for its configuration; click it for its row below."
+    )
     return section("front", title, note, _legend(spec, log), drawing, configurations(spec, chosen) if chosen else None)
 
 
@@ -189,6 +193,16 @@ def _legend(spec: StudySpec, log: Log) -> Html:
     return element("ul", *shown, class_="legend")
 
 
+def _limits_note(spec: StudySpec, log: Log) -> str:
+    """`Within latency_ms <= 5; 3 of 24 completed trials are beyond it. `"""
+    bounds = spec.objectives.bounds
+    if not bounds:
+        return ""
+    done, kept = len(outcomes.completed(spec, log)), len(outcomes.feasible(spec, log))
+    which = "it" if len(bounds) == 1 else "a limit"
+    return f"Within {_listed([str(b) for b in bounds])}; {done - kept} of {done} completed trials are beyond {which}. "
+
+
 def _failure(reason: str, failed: list[Trial]) -> Html:
     first = failed[0]
     numbers = f"{text.plural(len(failed), 'trial')}: {', '.join(str(trial.id) for trial in failed)}"
@@ -203,9 +217,11 @@ def _failure(reason: str, failed: list[Trial]) -> Html:
     )
 
 
-def _state(log: Log) -> str:
+def _state(log: Log) -> list[str]:
     kinds = [entry.kind for entry in log.entries if isinstance(entry, Event) and entry.kind in (*_STATES, "opened")]
-    return _STATES.get(kinds[-1], "under way") if kinds else "not begun"
+    early = stopping.recorded(log)
+    state = _STATES.get(kinds[-1], "under way") if kinds else "not begun"
+    return [state] if early is None else [state, early]
 
 
 def _listed(parts: list[str]) -> str:
