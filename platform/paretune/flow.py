@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from paretune import algorithms, loading, provenance, stopping, store, study
 from paretune._defaults import STORE
 from paretune.algorithms import Settings
-from paretune.errors import StudyExistsError, StudyFailedError
+from paretune.errors import InputError, StudyExistsError, StudyFailedError
 from paretune.listener import Listener
 from paretune.log import Log, Trial
 from paretune.objective import Limit, Objectives
 from paretune.parameters import Parameter
+from paretune.recommendation import Recommendation, recommend
 from paretune.space import Space
 from paretune.study import StudySpec
 
@@ -180,10 +181,18 @@ class Study:
         return frames.front(self.spec, self.log)
 
     def best(self, objective: str | None = None) -> Trial:
-        """The trial with the best value of an objective; its name is needed when there are several."""
-        from paretune.report import frames
+        """The best trial by an objective, whose name is needed when there are several.
 
-        return frames.best(self.spec, self.log, objective)
+        Where results are noisy it is the one whose configuration has the best mean, not the luckiest value.
+        """
+        return self.recommendation(objective).trial
+
+    def recommendation(self, objective: str | None = None) -> Recommendation:
+        """The best trial, and what its configuration gives on average, with an interval."""
+        try:
+            return recommend(self.log.trials.values(), self.spec.space, self.spec.objectives, objective)
+        except InputError as error:
+            raise error.located(f"study {self.name}") from None
 
     def to_pandas(self) -> pd.DataFrame:
         """A row per trial: `trial`, `status`, parameters, metrics, `resource`, `started`, `seconds`."""

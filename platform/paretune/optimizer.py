@@ -20,6 +20,7 @@ from paretune.errors import ReportError
 from paretune.log import Log, Trial
 from paretune.objective import Limit, Objective, Objectives
 from paretune.parameters import Config, Parameter
+from paretune.recommendation import Recommendation, recommend
 from paretune.records import ENDINGS, Ending, Event, EventKind, Metrics, Observation, Proposal, Report, Suggestion
 from paretune.space import Float, Int, Space, Value
 from paretune.study import AlgorithmSpec
@@ -138,8 +139,12 @@ class Optimizer:
         return self.tell(suggestion, numbers, status=status, resource=resource)
 
     def best(self, objective: str | None = None) -> Trial:
-        """The best trial by one objective (by the only one, if there is one); see `winners.best`."""
-        return winners.best(self.log.trials.values(), self.objectives, objective)
+        """The best trial by one objective (by the only one, if there is one); see `recommendation`."""
+        return self.recommendation(objective).trial
+
+    def recommendation(self, objective: str | None = None) -> Recommendation:
+        """The best trial, and what its configuration gives on average, with an interval."""
+        return recommend(self.log.trials.values(), self.space, self.objectives, objective)
 
     def front(self) -> list[Trial]:
         """The trials that no other one dominates."""
