@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from paretune.algorithms._base import Problem
+from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.knowledge import learn, results
@@ -55,12 +56,10 @@ def confidence(dimensions: int, n: int) -> float:
 
 def _least_lower_bound(surrogate: Surrogate, encoding: Encoding, kept: Sequence[Observation], width: float) -> float:
     def optimism(X_tf: torch.Tensor) -> torch.Tensor:
-        posterior = surrogate.model.posterior(X_tf)
-        mean_t, variance_t = posterior.mean[..., 0], posterior.variance[..., 0]
-        hope_t: torch.Tensor = width * variance_t.clamp_min(1e-12).sqrt() - mean_t
-        return hope_t
+        mean_kts, sd_kt1 = surrogate.posteriors[0](X_tf)
+        return (width * sd_kt1 - mean_kts).mean((0, 2))
 
-    found = Search(optimism, encoding, set()).best([kept[0].config], np.random.default_rng(_SEED))
+    found = Search(optimism, Cube(encoding), set()).best([kept[0].config], np.random.default_rng(_SEED))
     assert found is not None, "nothing is taken"
     mean_1m, sd_1m = surrogate.predict(encoding.features([found.config]))
     return float((mean_1m - width * sd_1m)[0, 0])
