@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from paretune.diagnosis import Diagnosis
     from paretune.engine.session import Session
     from paretune.records import Provenance
 
@@ -194,6 +195,12 @@ class Study:
         except InputError as error:
             raise error.located(f"study {self.name}") from None
 
+    def diagnose(self) -> Diagnosis:
+        """Whether predictions held, what noise there is, where the space is too narrow, what was wasted."""
+        from paretune import diagnosis
+
+        return diagnosis.diagnose(self.spec, self.log)
+
     def to_pandas(self) -> pd.DataFrame:
         """A row per trial: `trial`, `status`, parameters, metrics, `resource`, `started`, `seconds`."""
         from paretune.report import frames
@@ -210,7 +217,7 @@ class Study:
         """Write the report: one HTML file that needs nothing else."""
         from paretune.report import page
 
-        return page.write(self.spec, self.log, self.provenance, Path(path))
+        return page.write(self.spec, self.log, self.provenance, Path(path), diagnosis=self.diagnose())
 
     def resume(
         self,

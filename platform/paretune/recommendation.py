@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,11 @@ class Recommendation:
     high: float | None
     tries: int
     noisy: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, the trial by its number and configuration."""
+        plain = {field: getattr(self, field) for field in ("objective", "expected", "low", "high", "tries", "noisy")}
+        return {"trial": self.trial.id, "config": dict(self.trial.config), **plain}
 
 
 def recommend(

@@ -1,4 +1,7 @@
-"""`list`, `show`, `best`, `report`, `export`: what the store holds, without torch or ray."""
+"""`list`, `show`, `best`, `diagnose`, `report`, `export`: what the store holds.
+
+Without ray, and without torch but for what a model has to say: `best`, `diagnose` and `report` from five results on.
+"""
 
 from __future__ import annotations
 
@@ -72,11 +75,43 @@ def best(
     from paretune import flow
     from paretune.report import text
 
-    study = flow.load(name, store=store)
-    chosen = study.best(objective)
+    recommended = flow.load(name, store=store).recommendation(objective)
+    chosen = recommended.trial
     values = "  ".join(f"{metric} {text.number(value)}" for metric, value in chosen.metrics.items())
     typer.echo(f"# trial {chosen.id} of {name}: {values}")
+    if recommended.low is not None:
+        mean = text.estimate(recommended.expected, recommended.low, recommended.high)
+        typer.echo(f"# {recommended.objective} on average, with its 90 % interval: {mean}")
     typer.echo(yaml.safe_dump(dict(chosen.config), sort_keys=False), nl=False)
+
+
+def diagnose(
+    name: Name,
+    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    store: Store = STORE,
+) -> None:
+    """Tell how far a study's model can be trusted, and what would help the search."""
+    import json
+
+    from paretune import flow
+    from paretune.cli import _console
+    from paretune.report import text
+
+    found = flow.load(name, store=store).diagnose()
+    if json_:
+        typer.echo(json.dumps(found.to_dict(), indent=2))
+        return
+    console = _console.out()
+    console.print(f"{found.study}: {found.completed} of {text.plural(found.trials, 'trial')} completed", markup=False)
+    for best in found.best:
+        mean = text.estimate(best.expected, best.low, best.high)
+        console.print(f"  best {best.objective}: trial {best.trial.id}, on average {mean}", markup=False)
+    for finding in found.findings:
+        console.print("[yellow]![/]" if finding.state == "warning" else "[green]✓[/]", end=" ")
+        console.print(finding.about, style="bold", markup=False, end="  ")
+        console.print(finding.found, markup=False, soft_wrap=True)
+        if finding.advice:
+            console.print(f"    advice: {finding.advice}", markup=False, soft_wrap=True)
 
 
 def report(

@@ -6,8 +6,10 @@ import time
 from collections import defaultdict
 
 from paretune import stopping, study
+from paretune.diagnosis import Diagnosis, Finding
 from paretune.log import Log, Trial
 from paretune.objective import Objective
+from paretune.recommendation import Recommendation
 from paretune.records import Event, Provenance
 from paretune.report import outcomes, text
 from paretune.report.html import Html, element
@@ -46,11 +48,12 @@ def outcome(spec: StudySpec, log: Log) -> str:
     return "; ".join(parts) + "."
 
 
-def tiles(spec: StudySpec, log: Log) -> Html:
+def tiles(spec: StudySpec, log: Log, found: Diagnosis | None = None) -> Html:
     """The key figures."""
     made = [_trials_tile(log)]
     if outcomes.front(spec, log):
-        made += [_best_tile(spec, log, objective) for objective in spec.objectives]
+        expected = {} if found is None else {best.objective: best for best in found.best}
+        made += [_best_tile(spec, log, objective, expected.get(objective.name)) for objective in spec.objectives]
         if len(spec.objectives) > 1:
             made.append(_hypervolume_tile(spec, log))
     made.append(_time_tile(spec, log))
@@ -99,6 +102,16 @@ def failures(log: Log) -> Html | None:
     return section("failures", "What failed", None, *entries)
 
 
+def diagnosis(found: Diagnosis, drawing: Html | None) -> Html:
+    """What the study says about itself: a line per finding, those with advice first."""
+    ordered = sorted(found.findings, key=lambda finding: finding.state != "warning")
+    note = "How far a model of this study can be trusted, and what would help." + (
+        " Below, each completed trial against what all others predict of it, with the 90 % interval." if drawing else ""
+    )
+    lines = element("ul", *(_finding(finding) for finding in ordered), class_="findings")
+    return section("diagnosis", "Diagnosis", note, lines, drawing)
+
+
 def reproduce(spec: StudySpec, provenance: Provenance) -> Html:
     """The spec, and what it ran with."""
     facts = {
@@ -142,12 +155,20 @@ def _trials_tile(log: Log) -> Html:
     return _tile("Trials", str(total), states or "none yet", element("div", *bars, class_="bars") if bars else None)
 
 
-def _best_tile(spec: StudySpec, log: Log, objective: Objective) -> Html:
+def _best_tile(spec: StudySpec, log: Log, objective: Objective, expected: Recommendation | None) -> Html:
+    """The best value seen, and what to expect: of the same trial, or of the one that is better on average."""
     trial = outcomes.best(spec, log, objective.name)
     value = text.number(trial.metrics[objective.name])
     where = f"{'lowest' if objective.goal == 'minimize' else 'highest'}, trial {trial.id}"
     config = element("p", text.config(trial.config), class_="config")
-    return _tile(f"Best {objective.name}", value, where, config)
+    mean = None if expected is None else element("p", _expected(expected, seen=trial.id), class_="config")
+    return _tile(f"Best {objective.name}", value, where, mean, config)
+
+
+def _expected(best: Recommendation, *, seen: int) -> str:
+    """`trial 7 is best on average: 0.031 (0.028 to 0.034)`."""
+    which = "on average" if best.trial.id == seen else f"trial {best.trial.id} is best on average"
+    return f"{which}: {text.estimate(best.expected, best.low, best.high)}"
 
 
 def _hypervolume_tile(spec: StudySpec, log: Log) -> Html:
@@ -201,6 +222,11 @@ def _limits_note(spec: StudySpec, log: Log) -> str:
     done, kept = len(outcomes.completed(spec, log)), len(outcomes.feasible(spec, log))
     which = "it" if len(bounds) == 1 else "a limit"
     return f"Within {_listed([str(b) for b in bounds])}; {done - kept} of {done} completed trials are beyond {which}. "
+
+
+def _finding(finding: Finding) -> Html:
+    advice = finding.advice and element("span", f" {finding.advice[0].upper()}{finding.advice[1:]}.", class_="advice")
+    return element("li", element("strong", finding.about), f": {finding.found}.", advice, class_=finding.state)
 
 
 def _failure(reason: str, failed: list[Trial]) -> Html:

@@ -26,6 +26,8 @@ Array = npt.NDArray[np.float64]
 _DRAWS = 32
 _DRAWS_SEVERAL = 16  # each has its own front
 
+_CAUTION = 2.0
+
 
 class Acquisition:
     """The logarithm of the expected improvement, times the probability of ending well where trials have failed.
@@ -73,7 +75,7 @@ class Acquisition:
         value_t = self._improvement(*moments[0]) if self._m == 1 else self._growth(moments[: self._m])
         for j, limit in self._limits:
             mean_kts, sd_kt1 = moments[j]
-            value_t = value_t + log_mean_exp(torch.special.log_ndtr((limit - mean_kts) / sd_kt1), (0, 2))
+            value_t = value_t + _CAUTION * log_mean_exp(torch.special.log_ndtr((limit - mean_kts) / sd_kt1), (0, 2))
         return value_t if self._feasibility is None else value_t + self._feasibility.log_probability(X_tf)
 
     def _improvement(self, mean_kts: torch.Tensor, sd_kt1: torch.Tensor) -> torch.Tensor:

@@ -43,18 +43,18 @@ _MOST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hindsight:
-    """Of n results, in their order: the mean without noise and its standard deviation; what the others make each one
-    to be, noise included, and the residuals of that in standard deviations.
+    """Of n results, in their order: themselves, those that exploded held back; the mean without noise and its standard
+    deviation; what the others make each one to be, noise included.
 
     `noise` and `spread` are standard deviations, of a repeated trial and of all results; `quiet` is the probability
     that noise is negligible. `lengthscales` are the most probable model's, in units of a parameter's range.
     """
 
+    known_n: Array
     mean_n: Array
     sd_n: Array
     left_out_mean_n: Array
     left_out_sd_n: Array
-    residual_n: Array
     noise: float
     spread: float
     quiet: float
@@ -77,11 +77,11 @@ def hindsight(space: Space, configs: Sequence[Config], y_n: Array) -> Hindsight:
     spread = float(scale.spread_m[0])
     center = float(scale.center_m[0])
     return Hindsight(
+        known_n=center + spread * z_n.numpy(),
         mean_n=center + spread * mean_n,
         sd_n=spread * sd_n,
         left_out_mean_n=center + spread * left_out_mean_n,
         left_out_sd_n=spread * left_out_sd_n,
-        residual_n=(z_n.numpy() - left_out_mean_n) / left_out_sd_n,
         noise=spread * math.sqrt(weights_k @ variances_k),
         spread=spread,
         quiet=float(weights_k[variances_k <= _QUIET].sum()),

@@ -99,7 +99,7 @@ def _kept(known: list[Observation], objectives: Objectives) -> tuple[list[Observ
 
 
 def _ended_well(observation: Observation, objectives: Objectives) -> bool:
-    """With every metric that is required, and neither failed nor diverged. A stopped trial counts as what it reached."""
+    """With all that is required, and neither failed nor diverged. A stopped trial counts as what it reached."""
     return observation.status in ("completed", "stopped") and not objectives.missing(observation.metrics)
 
 
