@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from paretune.algorithms._gp.calibration import stacked
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.outcomes import Scale
@@ -69,7 +70,8 @@ def hindsight(space: Space, configs: Sequence[Config], y_n: Array) -> Hindsight:
     X, z_n = torch.from_numpy(X_nf), torch.from_numpy(scale.apply(Y_n1)[:, 0])
     with reproducible(_SEED), torch.no_grad():
         models, weights_k = _models(X, z_n, dimensions=len(space))
-        posterior = _posterior(X, z_n, models)
+        lengths_kf, noise_k1, mean_k = stacked(models)
+        posterior = condition(X, z_n, lengths_kf=lengths_kf, noise_kn=noise_k1, mean_k=mean_k)
         mean_kn1, sd_kn1 = posterior(X)
         mean_n, sd_n = _mixture(mean_kn1[..., 0], sd_kn1[..., 0], weights_k)
         left_out_mean_n, left_out_sd_n = _mixture(*leave_one_out(posterior, z_n), weights_k)
@@ -109,16 +111,6 @@ def _models(X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int) -> tuple[
     evidence_k = density_k - log_normal(np.log(_NOISES), *NOISE_PRIOR)
     weights_k = np.exp(evidence_k - evidence_k.max())
     return models, weights_k / weights_k.sum()
-
-
-def _posterior(X_nf: torch.Tensor, z_n: torch.Tensor, models: Sequence[Hyperparameters]) -> Posterior:
-    return condition(
-        X_nf,
-        z_n,
-        lengths_kf=torch.from_numpy(np.array([model.lengthscales_f for model in models])),
-        noise_kn=torch.tensor([[model.noise] for model in models], dtype=torch.double),
-        mean_k=torch.tensor([model.mean for model in models], dtype=torch.double),
-    )
 
 
 def _mixture(mean_kn: torch.Tensor, sd_kn: torch.Tensor, weights_k: Array) -> tuple[Array, Array]:
