@@ -18,15 +18,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from paretune import algorithms, loading, provenance, store, study, warm_start
+from paretune import algorithms, loading, provenance, stopping, store, study, warm_start
 from paretune._defaults import STORE
 from paretune.algorithms import Settings
 from paretune.earlier import Source
-from paretune.errors import StudyExistsError, StudyFailedError
+from paretune.errors import InputError, StudyExistsError, StudyFailedError
 from paretune.listener import Listener
 from paretune.log import Log, Trial
-from paretune.objective import Objectives
+from paretune.objective import Limit, Objectives
 from paretune.parameters import Config, Parameter
+from paretune.recommendation import Recommendation, recommend
 from paretune.space import Space
 from paretune.study import StudySpec
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from paretune.diagnosis import Diagnosis
     from paretune.engine.session import Session
     from paretune.records import Provenance
 
@@ -47,9 +49,13 @@ def search(
     objectives: Objectives | Mapping[str, Any],
     constraints: Sequence[str] = (),
     first: Sequence[Config] = (),
+    limits: Mapping[str, Limit | Mapping[str, Any]] | None = None,
     algorithm: Settings | Mapping[str, Any] | str = "gp",
     trials: int = 32,
     hours: float | None = None,
+    worker_hours: float | None = None,
+    target: Mapping[str, float] | None = None,
+    regret: float | None = None,
     concurrency: int = 1,
     workers: int = 1,
     epochs: int | None = None,
@@ -69,8 +75,10 @@ def search(
         objectives: metric names to "minimize" or "maximize", or to a mapping with `goal`, `reference`, `limit`.
         constraints: what must hold between parameters: "batch_size * accumulate <= 4096".
         first: configurations to try before all others; what they leave out is completed by defaults.
+        limits: of other metrics that are reported: names to `min`, `max` or both.
         algorithm: one of `paretune.algorithms.names()`, or its settings: `pt.GP(initial=8)`.
-        trials, hours: the budget; whichever is used up first.
+        trials, hours, worker_hours, target, regret: when to stop; whichever comes first. `target` maps objectives to
+            values that one trial shall reach; `regret` is what is worth going on for, in units of the only objective.
         concurrency: trials at a time; never more than the cluster can place.
         workers: Ray Train workers of each trial.
         epochs: handed to the loop as config["epochs"].
@@ -93,8 +101,10 @@ def search(
             "objectives": objectives,
             "space": space,
             "constraints": list(constraints),
+            **({} if limits is None else {"limits": limits}),
             "search": {
-                "algorithm": algorithm, "trials": trials, "hours": hours, "concurrency": concurrency, "seed": seed,
+                "algorithm": algorithm, "trials": trials, "hours": hours, "worker_hours": worker_hours,
+                "target": target, "regret": regret, "concurrency": concurrency, "seed": seed,
                 "first": [dict(config) for config in first] or None,
                 "warm_start": _earlier(warm_start, os.fspath(store)),
             },
@@ -190,10 +200,24 @@ class Study:
         return frames.front(self.spec, self.log)
 
     def best(self, objective: str | None = None) -> Trial:
-        """The trial with the best value of an objective; its name is needed when there are several."""
-        from paretune.report import frames
+        """The best trial by an objective, whose name is needed when there are several.
 
-        return frames.best(self.spec, self.log, objective)
+        Where results are noisy it is the one whose configuration has the best mean, not the luckiest value.
+        """
+        return self.recommendation(objective).trial
+
+    def recommendation(self, objective: str | None = None) -> Recommendation:
+        """The best trial, and what its configuration gives on average, with an interval."""
+        try:
+            return recommend(self.log.trials.values(), self.spec.space, self.spec.objectives, objective)
+        except InputError as error:
+            raise error.located(f"study {self.name}") from None
+
+    def diagnose(self) -> Diagnosis:
+        """Whether predictions held, what noise there is, where the space is too narrow, what was wasted."""
+        from paretune import diagnosis
+
+        return diagnosis.diagnose(self.spec, self.log)
 
     def to_pandas(self) -> pd.DataFrame:
         """A row per trial: `trial`, `status`, parameters, metrics, `resource`, `started`, `seconds`."""
@@ -220,13 +244,16 @@ class Study:
         """Write the report: one HTML file that needs nothing else."""
         from paretune.report import page
 
-        return page.write(self.spec, self.log, self.provenance, Path(path))
+        return page.write(self.spec, self.log, self.provenance, Path(path), diagnosis=self.diagnose())
 
     def resume(
         self,
         *,
         trials: int | None = None,
         hours: float | None = None,
+        worker_hours: float | None = None,
+        target: Mapping[str, float] | None = None,
+        regret: float | None = None,
         concurrency: int | None = None,
         train: TrainFunction | None = None,
         address: str | None = None,
@@ -235,9 +262,13 @@ class Study:
     ) -> Study:
         """Go on, with a larger budget if one is given. Trials in flight continue from their last checkpoint.
 
-        `train` replaces the training function that is stored with the study.
+        A study that has ended by a rule goes on when the rule is given anew: more worker-hours, a better target (an
+        empty one drops it), less regret. `train` replaces the training function that is stored with the study.
         """
-        given = {"trials": trials, "hours": hours, "concurrency": concurrency}
+        given = {
+            "trials": trials, "hours": hours, "worker_hours": worker_hours,
+            "target": dict(target) if target is not None else None, "regret": regret, "concurrency": concurrency,
+        }  # fmt: skip
         changes = {key: value for key, value in given.items() if value is not None}
         spec = self.spec.with_changes({"search": changes})
         if train is None and self._code is not None:
@@ -261,11 +292,11 @@ def _check_same(spec: StudySpec) -> None:
 
 
 def _finished(spec: StudySpec) -> bool:
-    """Whether the budget is used up and nothing is in flight."""
+    """Whether a rule has ended it, or all trials are there and none is in flight."""
     if not store.exists(spec.store, spec.name):
         return False
     log = store.read(spec.store, spec.name).log
-    return len(log.trials) >= spec.search.trials and not log.pending
+    return stopping.reason(spec, log) is not None or (len(log.trials) >= spec.search.trials and not log.pending)
 
 
 def _execute(
@@ -317,7 +348,7 @@ def _changes(old: StudySpec, new: StudySpec) -> dict[str, Any]:
     """The settings that a study may change on its way, as far as they do."""
     return {
         part: changed
-        for part, fields in (("search", ("trials", "hours", "concurrency")), ("train", ("retries",)))
+        for part, fields in study.AMENDABLE.items()
         if (
             changed := {f: v for f in fields if (v := getattr(getattr(new, part), f)) != getattr(getattr(old, part), f)}
         )

@@ -27,6 +27,7 @@ class Trial:
     ended_s: float | None = None
     reason: str | None = None
     traceback: str | None = None
+    worker_seconds: float = 0.0
 
     @property
     def id(self) -> int:
@@ -61,10 +62,6 @@ class Trial:
         if self.ended_s is not None:
             return self.ended_s - self.started_s
         return (self.reports[-1].time_s if self.reports else self.started_s) - self.started_s
-
-    @property
-    def worker_seconds(self) -> float:
-        return sum(report.worker_seconds for report in self.reports)
 
     @property
     def observation(self) -> Observation:
@@ -125,6 +122,7 @@ class Log:
         trial = self.trials[report.trial]
         trial.reports.append(report)
         trial.metrics.update(report.metrics)
+        trial.worker_seconds += report.worker_seconds
 
     def _append_event(self, event: Event, number: int) -> None:
         if event.kind == "suggested":

@@ -19,8 +19,9 @@ from paretune.algorithms import Problem, Settings
 from paretune.earlier import Source
 from paretune.errors import ReportError
 from paretune.log import Log, Trial
-from paretune.objective import Objective, Objectives
+from paretune.objective import Limit, Objective, Objectives
 from paretune.parameters import Config, Parameter, declared
+from paretune.recommendation import Recommendation, recommend
 from paretune.records import ENDINGS, Ending, Event, EventKind, Metrics, Observation, Proposal, Report, Suggestion
 from paretune.space import Space, Value
 from paretune.study import AlgorithmSpec
@@ -42,6 +43,7 @@ class Optimizer:
         *,
         constraints: Sequence[str] = (),
         first: Sequence[Config] = (),
+        limits: Mapping[str, Limit | Mapping[str, object]] | None = None,
         algorithm: AlgorithmSpec | Settings | Mapping[str, Any] | str = "gp",
         seed: int = 0,
         warm_start: Sequence[earlier.Given] = (),
@@ -49,14 +51,16 @@ class Optimizer:
         """Set up a study.
 
         `constraints` must hold between parameters, `first` are configurations to try before all others; see `search`.
-        `warm_start` are earlier studies to learn from: studies, optimizers, (space, history) pairs.
+        `limits` are of metrics that are no objectives: `{"latency_ms": {"max": 5}}`. `warm_start` are earlier studies
+        to learn from: studies, optimizers, (space, history) pairs.
 
         Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched, InputError for an earlier study
         that there is nothing to learn from.
         """
         given = space if isinstance(space, Space) else Space.from_dict(space)
         self.space = given.constrained(constraints) if constraints else given
-        self.objectives = objectives if isinstance(objectives, Objectives) else Objectives.from_dict(objectives)
+        aims = objectives if isinstance(objectives, Objectives) else Objectives.from_dict(objectives)
+        self.objectives = aims.with_limits(limits)
         self.log = Log()
         chosen = AlgorithmSpec.model_validate(algorithm)
         completed = tuple(self.space.complete(config) for config in first)
@@ -98,7 +102,8 @@ class Optimizer:
 
         A trial is completed when every objective has a finite value and diverged when one has not, unless `status`
         says otherwise; a failed one needs no metrics. `resource` is what the trial used, in epochs for example.
-        Raises ReportError for a number nobody suggested, a trial that has ended, an objective left out.
+        Raises ReportError for a number nobody suggested, a trial that has ended, an objective or a metric under a limit
+        left out.
         """
         trial = self._open(suggestion)
         where = f"trial {trial.id}"
@@ -146,8 +151,12 @@ class Optimizer:
         return self.tell(suggestion, numbers, status=status, resource=resource)
 
     def best(self, objective: str | None = None) -> Trial:
-        """The best trial by one objective (by the only one, if there is one); see `winners.best`."""
-        return winners.best(self.log.trials.values(), self.objectives, objective)
+        """The best trial by one objective (by the only one, if there is one); see `recommendation`."""
+        return self.recommendation(objective).trial
+
+    def recommendation(self, objective: str | None = None) -> Recommendation:
+        """The best trial, and what its configuration gives on average, with an interval."""
+        return recommend(self.log.trials.values(), self.space, self.objectives, objective)
 
     def front(self) -> list[Trial]:
         """The trials that no other one dominates."""
@@ -216,11 +225,12 @@ class Optimizer:
         missing = self.objectives.missing(numbers)
         if missing:
             given = ", ".join(numbers) or "nothing"
+            required = "every objective" + (" and every metric under a limit" if self.objectives.limited else "")
             raise ReportError(
-                f"{where}: every objective must be reported, missing {', '.join(missing)}, given {given}",
+                f"{where}: {required} must be reported, missing {', '.join(missing)}, given {given}",
                 hint='status="failed" for a trial without a result',
             )
-        if not all(math.isfinite(numbers[name]) for name in self.objectives.names):
+        if not all(math.isfinite(numbers[name]) for name in self.objectives.required):
             return "diverged"
         return status or "completed"
 

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from paretune import stopping
 from paretune.listener import Listener
 from paretune.log import Log, Trial
 from paretune.records import ENDINGS, Entry, Event
@@ -158,6 +159,7 @@ def finished_line(spec: StudySpec, log: Log, trial: Trial) -> str:
         parts.append(str(trial.reason))
     else:
         parts += [f"{name} {text.number(trial.metrics.get(name))}" for name in spec.objectives.names]
+        parts += spec.objectives.broken(trial.metrics)
     return "  ".join([*parts, text.duration(trial.seconds)])
 
 
@@ -165,7 +167,10 @@ def closing_line(spec: StudySpec, log: Log) -> str:
     """What came of it, in one line."""
     counts = outcomes.counts(log)
     parts = [f"{counts[status]} {status}" for status in ENDINGS if counts[status]] or ["no trial ended"]
-    return f"study {spec.name}: {', '.join(parts)} in {text.duration(outcomes.worked(log))}"
+    early = stopping.recorded(log)
+    return f"study {spec.name}: {', '.join(parts)} in {text.duration(outcomes.worked(log))}" + (
+        f"; {early}" if early else ""
+    )
 
 
 def front_table(spec: StudySpec, log: Log) -> RenderableType:
@@ -174,9 +179,9 @@ def front_table(spec: StudySpec, log: Log) -> RenderableType:
     if not front:
         return Text("no trial completed within the limits: there is no front yet", style="yellow")
     title = "best trial" if len(spec.objectives) == 1 else f"Pareto front: {text.plural(len(front), 'trial')}"
-    table = _table("trial", *spec.objectives.names, *spec.space, title=title)
+    table = _table("trial", *spec.objectives.required, *spec.space, title=title)
     for trial in front:
-        values = [text.number(trial.metrics[name]) for name in spec.objectives.names]
+        values = [text.number(trial.metrics[name]) for name in spec.objectives.required]
         parameters = [text.value(trial.config[n]) if n in trial.config else text.ABSENT for n in spec.space]
         table.add_row(str(trial.id), *[Text(v, style="bold") for v in values], *[Text(p) for p in parameters])
     return table

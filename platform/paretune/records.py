@@ -40,8 +40,8 @@ class Proposal:
     """A configuration an algorithm wants tried, and why.
 
     `origin` says how it came about (default, initial, model, random ...). `mean` and `sd` are the surrogate's
-    prediction per objective in the metric's own units; `fit` holds the surrogate's hyperparameters, for diagnosis and
-    to warm-start the next fit from the log.
+    prediction of each objective and each metric under a limit, in its own units; `fit` holds the surrogate's
+    hyperparameters, for diagnosis and to warm-start the next fit from the log.
     """
 
     config: Config

@@ -2,29 +2,49 @@
 
 StudySpec
   name, trainable, store
-  objectives   -> Objectives
+  objectives   -> Objectives, with the limits on other metrics that stand under `limits`
   space        -> Space            with what stands under `constraints` beside it
-  search       -> SearchSettings   algorithm, trials, hours, concurrency, seed, first, warm_start
+  search       -> SearchSettings   algorithm; trials, hours, worker_hours, target, regret; concurrency, seed, first,
+                                   warm_start
   train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, config
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from paretune._defaults import STORE as DEFAULT_STORE
+from paretune._yaml import Loader
 from paretune.errors import InputError, SpaceError, SpecError, nearest
 from paretune.objective import Objectives
 from paretune.parameters import Value
 from paretune.space import Space
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+_BESIDE = ("constraints", "limits")  # keys of a spec file that belong to its space and its objectives
+
+AMENDABLE = {
+    "search": ("trials", "hours", "worker_hours", "target", "regret", "concurrency"),
+    "train": ("retries",),
+}
+"""The settings that a study may change on its way, by the part of the spec they stand in."""
 
 
 class _Strict(BaseModel):
@@ -68,7 +88,11 @@ class EarlierStudy(_Strict):
 
 
 class SearchSettings(_Strict):
-    """How to search: algorithm, budget, trials at a time, what to try before all others, what to learn from.
+    """How to search: the algorithm, when to stop, how many trials at a time, where to begin.
+
+    The study stops by whichever rule comes first: `trials`; `hours` since it was started or resumed; `worker_hours`
+    that its trials have used in all; a `target` value of each objective named, reached by one trial; a `regret`, in
+    units of the only objective, that what is left to gain is most likely below (see `stopping`).
 
     What a configuration of `first` leaves out is completed by the space's defaults, and middles where there is none.
     `warm_start` is "store", or a list of studies: names in the same store, `<store>/<name>` in another one. `sources`
@@ -78,6 +102,9 @@ class SearchSettings(_Strict):
     algorithm: AlgorithmSpec = AlgorithmSpec()
     trials: int = Field(default=32, ge=1)
     hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    worker_hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    target: dict[str, FiniteFloat] | None = None
+    regret: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     concurrency: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
     first: list[dict[str, Value]] | None = None
@@ -130,6 +157,15 @@ class StudySpec(_Strict):
         rest = {key: value for key, value in data.items() if key != "constraints"}
         return {**rest, "space": _as_space(data["space"], data["constraints"] or ())}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _limits(cls, data: Any) -> Any:
+        """`limits:` stands beside `objectives:` in a file, and belongs to them everywhere else."""
+        if not isinstance(data, Mapping) or "limits" not in data or "objectives" not in data:
+            return data
+        rest = {key: value for key, value in data.items() if key != "limits"}
+        return {**rest, "objectives": cls._objectives(rest["objectives"]).with_limits(data["limits"])}
+
     @field_validator("name")
     @classmethod
     def _safe_name(cls, name: str) -> str:
@@ -174,6 +210,17 @@ class StudySpec(_Strict):
         """The configurations to try first, in full."""
         return tuple(self.space.complete(given) for given in self.search.first or ())
 
+    @model_validator(mode="after")
+    def _reachable(self) -> StudySpec:
+        for name in self.search.target or ():
+            if name not in self.objectives.names:
+                raise SpecError(f"search: target: {name!r} is no objective", hint=nearest(name, self.objectives.names))
+        if self.search.regret is not None and len(self.objectives) > 1:
+            raise SpecError(
+                f"search: regret: is for one objective, got {len(self.objectives)}", hint="set a target, or hours"
+            )
+        return self
+
     def constants(self) -> dict[str, Any]:
         """What every trial's config holds beside the suggested parameters."""
         epochs = {} if self.train.epochs is None else {"epochs": self.train.epochs}
@@ -185,6 +232,7 @@ class StudySpec(_Strict):
             "name": self.name,
             "trainable": self.trainable,
             "objectives": self.objectives.to_dict(),
+            **({"limits": self.objectives.limited_to_dict()} if self.objectives.limited else {}),
             "space": self.space.to_dict(),
             **(
                 {"constraints": [str(constraint) for constraint in self.space.constraints]}
@@ -197,7 +245,10 @@ class StudySpec(_Strict):
 
     def with_changes(self, changes: Mapping[str, Any]) -> StudySpec:
         """The spec with nested settings replaced, `{"search": {"trials": 60}}`; validated again."""
-        return build({**_merge(self.to_dict(), changes), "store": changes.get("store", self.store)}, where="study")
+        merged = {**_merge(self.to_dict(), changes), "store": changes.get("store", self.store)}
+        if "target" in changes.get("search", {}):  # another target replaces the whole of it
+            merged["search"]["target"] = changes["search"]["target"]
+        return build(merged, where="study")
 
 
 def _as_space(space: Any, constraints: Sequence[str]) -> Space:
@@ -220,7 +271,7 @@ def load(path: str | Path, changes: Mapping[str, Any] | None = None) -> StudySpe
     """Read a spec file; its name is the study's unless it says otherwise."""
     path = Path(path)
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
@@ -238,7 +289,7 @@ def to_yaml(spec: StudySpec) -> str:
 def parse_value(text: str) -> Any:
     """A YAML scalar or flow value, as in `--set key=value`; raises SpecError."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
         raise SpecError(f"{text!r} is not valid YAML: {' '.join(str(error).split())}") from None
 
@@ -252,7 +303,7 @@ def nested(dotted: str, value: Any) -> dict[str, Any]:
 
 
 def differences(old: StudySpec, new: StudySpec) -> list[str]:
-    """What two specs of one study disagree about beyond budget, concurrency and retries: one line each."""
+    """What two specs of one study disagree about beyond when to stop, concurrency and retries: one line each."""
     a, b = _flatten(_fixed(old)), _flatten(_fixed(new))
     values = [
         f"{key}: {a.get(key, 'absent')!r} before, {b.get(key, 'absent')!r} now"
@@ -263,6 +314,7 @@ def differences(old: StudySpec, new: StudySpec) -> list[str]:
         values
         + _order("space", old.space, new.space)
         + _order("objectives", old.objectives.names, new.objectives.names)
+        + _order("limits", old.objectives.limited_to_dict(), new.objectives.limited_to_dict())
     )
 
 
@@ -274,37 +326,13 @@ def _order(what: str, old: Iterable[str], new: Iterable[str]) -> list[str]:
     return [f"{what}: order {', '.join(a)} before, {', '.join(b)} now"]
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML with YAML 1.2's numbers, and without its silence about a key that stands twice.
-
-    `1e-5` is a number, as everybody expects (YAML 1.1 asks for `1.0e-5`).
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands twice", key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$|^[-+]?\.\d[\d_]*[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
 def _fixed(spec: StudySpec) -> dict[str, Any]:
     """The part of a spec that a study cannot change once it has trials."""
     data = spec.to_dict()
-    for free in ("trials", "hours", "concurrency", "sources"):
-        data["search"].pop(free, None)
-    data["train"].pop("retries", None)
+    for part, fields in AMENDABLE.items():
+        for field in fields:
+            data[part].pop(field, None)
+    data["search"].pop("sources", None)
     return data
 
 
@@ -333,7 +361,7 @@ def _readable(error: ValidationError, where: str) -> SpecError:
     place = ": ".join([where, *path])
     if first["type"] == "extra_forbidden":
         models: dict[str, type[_Strict]] = {"search": SearchSettings, "train": TrainSettings}
-        known = models[path[0]].model_fields if path[0] in models else [*StudySpec.model_fields, "constraints"]
+        known = models[path[0]].model_fields if path[0] in models else [*StudySpec.model_fields, *_BESIDE]
         parent = ": ".join([where, *path[:-1]])
         return SpecError(f"{parent}: unknown key {path[-1]!r}", hint=nearest(path[-1], known))
     if first["type"] == "missing":

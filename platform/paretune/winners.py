@@ -14,7 +14,7 @@ from paretune.records import Status
 
 
 def contends(status: Status, metrics: Mapping[str, float], objectives: Objectives) -> bool:
-    """Whether a trial counts: it ran to completion, has every objective, and keeps every limit.
+    """Whether a trial counts: it ran to completion, has every metric that is required, and keeps every limit.
 
     A trial that was stopped does not: what it has are the values of a training cut short.
     """
@@ -28,30 +28,37 @@ def contenders(trials: Iterable[Trial], objectives: Objectives) -> list[Trial]:
 
 def front(trials: Iterable[Trial], objectives: Objectives) -> list[Trial]:
     """The contenders that no other one dominates, from the best to the worst by the first objective."""
-    rivals = contenders(trials, objectives)
-    if not rivals:
+    found = contenders(trials, objectives)
+    if not found:
         return []
-    Y_nm = np.array([objectives.minimized(trial.metrics) for trial in rivals])
+    Y_nm = np.array([objectives.minimized(trial.metrics) for trial in found])
     kept = np.flatnonzero(non_dominated(Y_nm)).tolist()
-    return [rivals[i] for i in sorted(kept, key=lambda i: (*Y_nm[i].tolist(), rivals[i].id))]
+    return [found[i] for i in sorted(kept, key=lambda i: (*Y_nm[i].tolist(), found[i].id))]
 
 
 def best(trials: Iterable[Trial], objectives: Objectives, objective: str | None = None) -> Trial:
-    """The contender that is best by one objective, the earliest of equals; a single objective need not be named.
+    """The contender with the best value seen of one objective, the earliest of equals.
 
-    Raises ObjectiveError for an objective that is not one, InputError where no trial contends.
+    A single objective need not be named. Raises ObjectiveError for an objective that is not one, InputError where no
+    trial contends. The value may be luck: see `recommendation`.
     """
-    place = _place(objectives.names, objective)
-    rivals = contenders(trials, objectives)
-    if not rivals:
+    index = place(objectives.names, objective)
+    return min(rivals(trials, objectives), key=lambda t: (float(objectives.minimized(t.metrics)[index]), t.id))
+
+
+def rivals(trials: Iterable[Trial], objectives: Objectives) -> list[Trial]:
+    """The contenders, at least one; raises InputError where there is none."""
+    found = contenders(trials, objectives)
+    if not found:
         raise InputError(
             f"best: needs a completed trial{_within(objectives)}, there is none yet",
             hint="run more trials" + (", or relax the limits" if _within(objectives) else ""),
         )
-    return min(rivals, key=lambda trial: (float(objectives.minimized(trial.metrics)[place]), trial.id))
+    return found
 
 
-def _place(names: Sequence[str], objective: str | None) -> int:
+def place(names: Sequence[str], objective: str | None) -> int:
+    """Which of the objectives is meant; raises ObjectiveError for another name, or for none where there are several."""
     if objective is None and len(names) == 1:
         return 0
     if objective is None:
@@ -64,4 +71,4 @@ def _place(names: Sequence[str], objective: str | None) -> int:
 
 
 def _within(objectives: Objectives) -> str:
-    return " within the limits" if np.isfinite(objectives.limits()).any() else ""
+    return " within the limits" if objectives.bounds else ""

@@ -46,14 +46,14 @@ def _values(parameter: Parameter) -> list[Any]:
 
 
 def history(space: Space, objectives: Objectives, n: int, *, seed: int = 0) -> list[Observation]:
-    """n random configurations with smooth values: squared distances from a point of the cube, one per objective."""
+    """n random configurations with smooth values: squared distances from a point of the cube, one per outcome."""
     rng = np.random.default_rng(seed)
-    targets_md = rng.random((len(objectives), len(space)))
+    targets_od = rng.random((len(objectives.outcome_names), len(space)))
     observations = []
     for number in range(1, n + 1):
         config = space.decode(rng.random(len(space)))
-        y_m = ((space.encode(config) - targets_md) ** 2).sum(axis=1)
-        observations.append(observed(number, config, objectives.natural(y_m)))
+        y_o = ((space.encode(config) - targets_od) ** 2).sum(axis=1)
+        observations.append(observed(number, config, objectives.natural(y_o)))
     return observations
 
 

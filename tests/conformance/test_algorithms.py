@@ -227,6 +227,14 @@ def test_references_limits_and_many_objectives(name: str, objectives: dict[str, 
     PLANE.check(proposal.config)
 
 
+@pytest.mark.parametrize("goals", [{"a": "minimize"}, {"a": "minimize", "b": "maximize"}], ids=["one", "two"])
+@pytest.mark.parametrize("most", [0.3, -1.0], ids=["some within", "nothing within"])
+def test_limits_on_metrics_that_are_no_objectives(name: str, goals: dict[str, str], most: float) -> None:
+    built = Objectives.from_dict(goals, {"size": {"max": most}, "speed": {"min": -0.5, "max": 1.0}})
+    (proposal,) = ask(create(name, PLANE, built, seed=0), history(PLANE, built, 12))
+    PLANE.check(proposal.config)
+
+
 def test_a_maximised_metric_is_a_minimised_one_turned_round(name: str) -> None:
     down, up = Objectives.from_dict({"score": "minimize"}), Objectives.from_dict({"score": "maximize"})
     past = history(PLANE, down, 9)

@@ -298,3 +298,15 @@ def test_it_runs_outside_the_main_thread(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert [trial.status for trial in results[0].trials] == ["completed", "completed"]
+
+
+def test_a_target_ends_the_study_and_another_one_lets_it_go_on(tmp_path: Path) -> None:
+    study = search(loops.quick, tmp_path, trials=12, target={"error": 0.51})
+    last = study.trials[-1]
+    assert len(study.trials) == 2
+    assert last.metrics["error"] <= 0.51
+    assert all(trial.metrics["error"] > 0.51 for trial in study.trials[:-1])
+    (closed,) = [entry for entry in study.log.entries if getattr(entry, "kind", None) == "closed"]
+    assert closed.reason == f"target reached: error {last.metrics['error']:.4g} (trial {last.id})"  # type: ignore[union-attr]
+    assert len(study.resume(trials=14, progress=False).trials) == len(study.trials), "its target is still reached"
+    assert len(study.resume(target={}, trials=6, progress=False).trials) == 6

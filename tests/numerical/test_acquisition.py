@@ -24,7 +24,7 @@ def values(surrogate: Surrogate, points: np.ndarray = TEST, **changed: object) -
         "leaders_bf": GRID,
         "pending_pf": NONE,
         "reference_m": np.full(m, 3.0),
-        "limits_m": np.full(m, np.inf),
+        "limits_o": np.full(m, np.inf),
         "feasibility": None,
         "seed": 0,
     }
@@ -81,7 +81,7 @@ def test_a_limit_makes_what_breaks_it_worthless() -> None:
     Y_nm = np.hstack([GRID, np.where(GRID > 0.5, -1.0, 1.0) * np.ones_like(GRID)])
     surrogate = fit(GRID, Y_nm, dimensions=1)
     limit = surrogate.scale.apply(np.array([np.nan, -0.5]))
-    within = values(surrogate, np.array([[0.05], [0.95]]), limits_m=np.array([np.inf, limit[1]]))
+    within = values(surrogate, np.array([[0.05], [0.95]]), limits_o=np.array([np.inf, limit[1]]))
     free = values(surrogate, np.array([[0.05], [0.95]]))
     assert within[0] < free[0] - 2
     assert free[1] - 1 < within[1]

@@ -83,7 +83,7 @@ def stored(tmp_path: Path) -> StudySpec:
 # -- help and errors ---------------------------------------------------------------------------------------------------
 
 
-SEARCHING, RESULTS = ["run", "resume"], ["list", "show", "best", "report", "export"]
+SEARCHING, RESULTS = ["run", "resume"], ["list", "show", "best", "diagnose", "report", "export"]
 COMMANDS = [*SEARCHING, *RESULTS, "trainables", "validate", "doctor", "submit", "jobs", "logs", "stop"]
 
 
@@ -130,6 +130,7 @@ BAD = [
     ("best", "nonsense"),
     ("export", "nonsense"),
     ("report", "nonsense"),
+    ("diagnose", "nonsense"),
     ("resume", "nonsense"),
     ("show", "../evil"),
 ]

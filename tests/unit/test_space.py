@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paretune._yaml import Loader
 from paretune.errors import SpaceError
 from paretune.parameters import Choice, Float, Int
 from paretune.space import INACTIVE, Space
-from paretune.study import _Loader
 from strategies import points, spaces, spaces_and_points
 
 NESTED = Space(
@@ -149,7 +149,7 @@ def test_keys_tell_duplicates_from_look_alikes() -> None:
 @given(spaces())
 def test_yaml_round_trip_is_exact(space: Space) -> None:
     text = yaml.safe_dump(space.to_dict(), sort_keys=False)
-    again = Space.from_dict(yaml.load(text, Loader=_Loader))
+    again = Space.from_dict(yaml.load(text, Loader=Loader))
     assert again == space
     assert repr(again) == repr(space)
 

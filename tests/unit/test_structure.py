@@ -19,11 +19,15 @@ PACKAGE = ROOT / "platform" / "paretune"
 # From the bottom up: a module imports from layers below its own, or from its own folder. Modules of one line that are
 # one idea in several files (the core) may import each other.
 LAYERS = [
-    {"errors", "_defaults"},
+    {"errors", "_defaults", "_yaml"},
     {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
     | {"objective", "records", "pareto", "log", "study", "listener", "_source"},
     {"loading", "provenance", "train", "winners", "earlier"},
-    {"algorithms", "schedulers", "store", "report", "trainables"},
+    {"stopping"},
+    {"algorithms", "schedulers", "store", "trainables"},
+    {"recommendation"},
+    {"diagnosis"},
+    {"report"},
     {"simulation", "monitor", "optimizer", "warm_start"},
     {"engine", "submit"},
     {"progress"},

@@ -1,6 +1,6 @@
 """What became of the trials, as the algorithms that rank need it: no model, no torch.
 
-Legend: n results, m objectives; Y_nm minimised values.
+Legend: n results, m objectives, o outcomes: the objectives, then other metrics under a limit; Y_nm, Y_no minimised.
 """
 
 from __future__ import annotations
@@ -56,28 +56,29 @@ class Outcomes:
 
 
 def outcomes(history: Sequence[Observation], objectives: Objectives) -> Outcomes:
-    """Sort a history into results (completed or stopped, with every objective) and what failed or diverged."""
+    """Sort a history into results (completed or stopped, with all that is required) and what failed or diverged."""
     places_n = [place for place, observation in enumerate(history) if ended_well(observation, objectives)]
     known = [history[place] for place in places_n]
-    values = [objectives.minimized(observation.metrics) for observation in known]
-    Y_nm = np.clip(np.array(values, dtype=np.float64).reshape(len(known), len(objectives)), -_LARGEST, _LARGEST)
+    values = [objectives.outcomes(observation.metrics) for observation in known]
+    limits_o = objectives.limits()
+    Y_no = np.clip(np.array(values, dtype=np.float64).reshape(len(known), len(limits_o)), -_LARGEST, _LARGEST)
     return Outcomes(
         places_n=places_n,
         configs=[observation.config for observation in known],
-        Y_nm=Y_nm,
-        violation_n=_violation(Y_nm, objectives.limits()),
+        Y_nm=Y_no[:, : len(objectives)],
+        violation_n=_violation(Y_no, limits_o),
         lost=[observation.config for observation in history if not ended_well(observation, objectives)],
     )
 
 
 def ended_well(observation: Observation, objectives: Objectives) -> bool:
-    """With every objective, and neither failed nor diverged. A stopped trial counts as what it had reached."""
+    """With all that is required, and neither failed nor diverged. A stopped trial counts as what it had reached."""
     return observation.status in ("completed", "stopped") and not objectives.missing(observation.metrics)
 
 
-def _violation(Y_nm: Array, limits_m: Array) -> Array:
-    if len(Y_nm) == 0:
+def _violation(Y_no: Array, limits_o: Array) -> Array:
+    if len(Y_no) == 0:
         return np.zeros(0)
-    miss_nm = np.maximum(Y_nm - limits_m, 0.0)
-    worst_m = miss_nm.max(axis=0)
-    return np.asarray((miss_nm / np.where(worst_m > 0, worst_m, 1.0)).sum(axis=1))
+    miss_no = np.maximum(Y_no - limits_o, 0.0)
+    worst_o = miss_no.max(axis=0)
+    return np.asarray((miss_no / np.where(worst_o > 0, worst_o, 1.0)).sum(axis=1))

@@ -78,16 +78,16 @@ class GaussianProcess:
 
     def _modelled(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
         knowledge = self._learn(history)
-        names = self._objectives.names
+        names = self._objectives.outcome_names
         with reproducible(seed := int(rng.integers(2**31))):
             found = self._search(knowledge, history, waiting, seed)
-            mean_1m, sd_1m = knowledge.surrogate.predict(self._encoding.features([found.config]))
+            mean_1o, sd_1o = knowledge.surrogate.predict(self._encoding.features([found.config]))
         return Proposal(
             config=found.config,
             origin="model",
             acquisition=found.value,
-            mean=self._objectives.natural(mean_1m[0]),
-            sd=dict(zip(names, sd_1m[0].tolist(), strict=True)),
+            mean=self._objectives.natural(mean_1o[0]),
+            sd=dict(zip(names, sd_1o[0].tolist(), strict=True)),
             fit=dict(zip(names, knowledge.surrogate.hyperparameters(self._encoding.labels), strict=True)),
         )
 
@@ -108,7 +108,7 @@ class GaussianProcess:
             leaders_bf=knowledge.leaders_bf,
             pending_pf=self._encoding.features(waiting),
             reference_m=knowledge.reference_m,
-            limits_m=knowledge.limits_m,
+            limits_o=knowledge.limits_o,
             feasibility=knowledge.feasibility,
             belief=belief(self._encoding, beta=self._settings.belief, results=len(results(history, self._objectives))),
             seed=seed,

@@ -1,4 +1,7 @@
-"""`list`, `show`, `best`, `report`, `export`: what the store holds, without torch or ray."""
+"""`list`, `show`, `best`, `diagnose`, `report`, `export`: what the store holds.
+
+Without ray, and without torch but for what a model has to say: `best`, `diagnose` and `report` from five results on.
+"""
 
 from __future__ import annotations
 
@@ -72,11 +75,43 @@ def best(
     from paretune import flow
     from paretune.report import text
 
-    study = flow.load(name, store=store)
-    chosen = study.best(objective)
+    recommended = flow.load(name, store=store).recommendation(objective)
+    chosen = recommended.trial
     values = "  ".join(f"{metric} {text.number(value)}" for metric, value in chosen.metrics.items())
     typer.echo(f"# trial {chosen.id} of {name}: {values}")
+    if recommended.low is not None:
+        mean = text.estimate(recommended.expected, recommended.low, recommended.high)
+        typer.echo(f"# {recommended.objective} on average, with its 90 % interval: {mean}")
     typer.echo(yaml.safe_dump(dict(chosen.config), sort_keys=False), nl=False)
+
+
+def diagnose(
+    name: Name,
+    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    store: Store = STORE,
+) -> None:
+    """Tell how far a study's model can be trusted, and what would help the search."""
+    import json
+
+    from paretune import flow
+    from paretune.cli import _console
+    from paretune.report import text
+
+    found = flow.load(name, store=store).diagnose()
+    if json_:
+        typer.echo(json.dumps(found.to_dict(), indent=2))
+        return
+    console = _console.out()
+    console.print(f"{found.study}: {found.completed} of {text.plural(found.trials, 'trial')} completed", markup=False)
+    for best in found.best:
+        mean = text.estimate(best.expected, best.low, best.high)
+        console.print(f"  best {best.objective}: trial {best.trial.id}, on average {mean}", markup=False)
+    for finding in found.findings:
+        console.print("[yellow]![/]" if finding.state == "warning" else "[green]✓[/]", end=" ")
+        console.print(finding.about, style="bold", markup=False, end="  ")
+        console.print(finding.found, markup=False, soft_wrap=True)
+        if finding.advice:
+            console.print(f"    advice: {finding.advice}", markup=False, soft_wrap=True)
 
 
 def report(
@@ -131,7 +166,7 @@ def export(
 
 
 def _show_study(study: Study) -> None:
-    from paretune import progress
+    from paretune import progress, stopping
     from paretune.cli import _console
     from paretune.report import outcomes, text
 
@@ -144,6 +179,9 @@ def _show_study(study: Study) -> None:
     if study.spec.search.sources:
         earlier = ", ".join(source.study for source in study.spec.search.sources)
         console.print(f"learns from {earlier}", style="dim", markup=False, soft_wrap=True)
+    over = stopping.recorded(study.log)
+    if over is not None:
+        console.print(f"ended: {over}", markup=False, soft_wrap=True)
     console.print(progress.front_table(study.spec, study.log))
     failures = [trial for trial in study.log.ended if trial.status in ("failed", "diverged")]
     if failures:
@@ -168,7 +206,7 @@ def _show_trial(study: Study, number: int) -> None:
     table = _console.table("", "")
     table.show_header = False
     starts = sum(isinstance(e, Event) and e.kind == "started" and e.trial == number for e in study.log.entries)
-    for label, value in _facts(trial, starts):
+    for label, value in _facts(study, trial, starts):
         _console.add(table, label, value)
     for parameter, given in trial.config.items():
         _console.add(table, parameter, text.value(given))
@@ -177,7 +215,7 @@ def _show_trial(study: Study, number: int) -> None:
         console.print(trial.traceback, markup=False, soft_wrap=True)
 
 
-def _facts(trial: Trial, starts: int) -> list[tuple[str, str]]:
+def _facts(study: Study, trial: Trial, starts: int) -> list[tuple[str, str]]:
     from paretune.report import text
 
     proposal = trial.suggestion.proposal
@@ -190,6 +228,7 @@ def _facts(trial: Trial, starts: int) -> list[tuple[str, str]]:
     ]
     for metric, value in trial.metrics.items():
         facts.append((metric, text.number(value) + _predicted(metric, proposal.mean, proposal.sd)))
+    facts += [("beyond a limit", broken) for broken in study.spec.objectives.broken(trial.metrics)]
     if trial.checkpoint:
         facts.append(("checkpoint", trial.checkpoint))
     return facts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paretune._defaults import STORE
-from paretune.cli._options import Address, Concurrency, Hours, Name, Store, Trials
+from paretune.cli._options import Address, Concurrency, Hours, Name, Regret, Store, Target, Trials, WorkerHours
 
 if TYPE_CHECKING:
     from paretune.flow import Study
@@ -22,6 +22,9 @@ def run(
     spec: Annotated[str, typer.Argument(metavar="SPEC|TRAINABLE", help=_SPEC_HELP, show_default=False)],
     trials: Trials = None,
     hours: Hours = None,
+    worker_hours: WorkerHours = None,
+    target: Target = None,
+    regret: Regret = None,
     concurrency: Concurrency = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes of each trial.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness in the search.")] = None,
@@ -36,6 +39,9 @@ def run(
     options = {
         "search.trials": trials,
         "search.hours": hours,
+        "search.worker_hours": worker_hours,
+        "search.target": _specs.target(target),
+        "search.regret": regret,
         "search.concurrency": concurrency,
         "search.seed": seed,
         "train.workers": workers,
@@ -60,18 +66,31 @@ def resume(
     name: Name,
     trials: Trials = None,
     hours: Hours = None,
+    worker_hours: WorkerHours = None,
+    target: Target = None,
+    regret: Regret = None,
     concurrency: Concurrency = None,
     store: Store = STORE,
     address: Address = None,
 ) -> None:
     """Go on with a study, with a new budget if one is given."""
     from paretune import flow, progress
-    from paretune.cli import _console
+    from paretune.cli import _console, _specs
 
+    aim = _specs.target(target)
     study = flow.load(name, store=store)
     try:
         listener = progress.choose(_console.out())
-        study = study.resume(trials=trials, hours=hours, concurrency=concurrency, address=address, listeners=[listener])
+        study = study.resume(
+            trials=trials,
+            hours=hours,
+            worker_hours=worker_hours,
+            target=aim,
+            regret=regret,
+            concurrency=concurrency,
+            address=address,
+            listeners=[listener],
+        )
     except KeyboardInterrupt:
         _say_how_to_resume(name, store)
         raise
@@ -85,11 +104,14 @@ def report_path(study: Study) -> Path:
 
 
 def _show_outcome(study: Study) -> None:
-    from paretune import progress
+    from paretune import progress, stopping
     from paretune.cli import _console
 
     console = _console.out()
     console.print(progress.front_table(study.spec, study.log))
+    over = stopping.reason(study.spec, study.log)
+    if over is not None:
+        console.print(f"{over}; to go on, resume with more than that", markup=False, soft_wrap=True)
     console.print(f"report: {study.report(report_path(study))}", soft_wrap=True, markup=False)
 
 

@@ -13,8 +13,9 @@ from paretune.cli._options import Store
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from paretune.objective import Objective
+    from paretune.objective import Bound, Objective, Objectives
     from paretune.space import Parameter, Space
+    from paretune.study import SearchSettings
 
 
 def trainables() -> None:
@@ -41,11 +42,11 @@ def validate(
     search, train = checked.search, checked.train
     console.print("[green]✓[/]", end=" ")
     console.print(f"{_specs.locate(spec)}: all is well", markup=False, soft_wrap=True)
-    budget = f"{search.trials} trials" + (f" or {search.hours:g} hours" if search.hours else "")
+    budget = " or ".join([f"{search.trials} trials", *_rules(search)])
     for line in (
         f"{checked.name}: {budget} of {checked.trainable} by {search.algorithm.name}, into {checked.store}",
         f"{search.concurrency} at a time, {train.workers} worker(s) each",
-        ", ".join(_objective(objective) for objective in checked.objectives),
+        ", ".join([*map(_objective, checked.objectives), *map(str, _other_bounds(checked.objectives))]),
         *_earlier(search.warm_start),
     ):
         console.print(f"  {line}", markup=False, soft_wrap=True)
@@ -86,10 +87,21 @@ def doctor(
         raise typer.Exit(1)
 
 
+def _rules(search: SearchSettings) -> list[str]:
+    """What else may end the study."""
+    rules = [] if search.hours is None else [f"{search.hours:g} hours"]
+    rules += [] if search.worker_hours is None else [f"{search.worker_hours:g} worker-hours"]
+    rules += [" with ".join(f"{name} {value:g}" for name, value in search.target.items())] if search.target else []
+    return rules + ([] if search.regret is None else [f"at most {search.regret:g} left to gain"])
+
+
 def _objective(objective: Objective) -> str:
-    sign = {"minimize": "<=", "maximize": ">="}[objective.goal]
-    limit = "" if objective.limit is None else f" ({sign} {objective.limit:g})"
+    limit = "".join(f" ({str(bound).removeprefix(f'{objective.name} ')})" for bound in objective.bounds)
     return f"{objective.goal} {objective.name}{limit}"
+
+
+def _other_bounds(objectives: Objectives) -> list[Bound]:
+    return [bound for limit in objectives.limited for bound in limit.bounds]
 
 
 def _space_table(space: Space) -> Table:

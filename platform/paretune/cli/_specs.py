@@ -57,6 +57,21 @@ def changes(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str, An
     return result
 
 
+def target(given: Sequence[str] | None) -> dict[str, float] | None:
+    """`["val_error=0.02"]` -> `{"val_error": 0.02}`; None where nothing is given."""
+    if not given:
+        return None
+    return dict(_aim(text) for text in given)
+
+
+def _aim(text: str) -> tuple[str, float]:
+    metric, _, value = text.rpartition("=")
+    number = parse_value(value)
+    if not metric or isinstance(number, bool) or not isinstance(number, int | float):
+        raise SpecError(f"--target: must be metric=value, got {text!r}", hint="--target val_error=0.02")
+    return metric, float(number)
+
+
 def _put(into: dict[str, Any], dotted: str, value: Any) -> None:
     """Set a nested entry, keeping its neighbours."""
     key, _, rest = dotted.partition(".")

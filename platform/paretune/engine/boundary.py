@@ -15,11 +15,11 @@ RESOURCE = "epoch"
 def accept(metrics: Mapping[str, Any], objectives: Objectives) -> tuple[dict[str, float], str | None]:
     """The numbers of a report, and why the trial diverged if it did.
 
-    Nested mappings are flattened with "/"; what is not a number (a string, say) is left out. An objective that is not
-    finite ends the trial; other metrics may be anything.
+    Nested mappings are flattened with "/"; what is not a number (a string, say) is left out. An objective, or a metric
+    under a limit, that is not finite ends the trial; other metrics may be anything.
 
     Raises:
-        ReportError: an objective is missing, or is no number.
+        ReportError: an objective or a metric under a limit is missing, or is no number.
     """
     if not isinstance(metrics, Mapping):
         raise ReportError(f"ray.train.report: metrics must be a mapping, got {type(metrics).__name__}")
@@ -33,11 +33,11 @@ def accept(metrics: Mapping[str, Any], objectives: Objectives) -> tuple[dict[str
             else f"got {', '.join(sorted(map(str, metrics))) or 'none'}"
         )
         raise ReportError(
-            "ray.train.report: every report must have a number for each objective; "
+            f"ray.train.report: every report must have a number for each {_required(objectives)}; "
             f"{', '.join(missing)} missing, {found}",
             hint="report the objectives each time, or name what the loop reports under objectives:",
         )
-    broken = [f"{name} is {numbers[name]}" for name in objectives.names if not math.isfinite(numbers[name])]
+    broken = [f"{name} is {numbers[name]}" for name in objectives.required if not math.isfinite(numbers[name])]
     return numbers, " and ".join(broken) or None
 
 
@@ -45,6 +45,10 @@ def resource(metrics: Mapping[str, float], step: int) -> float:
     """How far the trial is: its reported epoch, or else the number of its reports."""
     value = metrics.get(RESOURCE, float(step))
     return value if math.isfinite(value) else float(step)
+
+
+def _required(objectives: Objectives) -> str:
+    return "objective and each metric under a limit" if objectives.limited else "objective"
 
 
 def _numbers(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

@@ -32,8 +32,8 @@ class Question:
 class _Brain:
     """The actor. It remembers the history it was told, to be told only the news; one that was restarted says so."""
 
-    def __init__(self, algorithm: AlgorithmSpec, problem: Problem) -> None:
-        self._name, self._seed = algorithm.name, problem.seed
+    def __init__(self, algorithm: AlgorithmSpec, problem: Problem, *, bound_regret: bool) -> None:
+        self._name, self._problem, self._bound_regret = algorithm.name, problem, bound_regret
         self._algorithm = algorithms.create(algorithm, problem)
         self._history: list[Observation] = []
 
@@ -42,24 +42,26 @@ class _Brain:
         if question.known > len(self._history):
             return None
         self._history[question.known :] = question.news
-        return algorithms.propose(
+        (suggestion,) = algorithms.propose(
             self._algorithm,
             name=self._name,
             history=self._history,
             pending=question.pending,
             n=1,
-            seed=self._seed,
+            seed=self._problem.seed,
             first_id=question.id,
             history_position=question.history_position,
-        )[0]
+        )
+        return algorithms.bound_regret(suggestion, self._problem, self._history) if self._bound_regret else suggestion
 
 
 class Brain:
     """The driver's side: one question at a time, its answer fetched when it is there."""
 
-    def __init__(self, algorithm: AlgorithmSpec, problem: Problem) -> None:
+    def __init__(self, algorithm: AlgorithmSpec, problem: Problem, *, bound_regret: bool = False) -> None:
+        """`bound_regret` asks for the bound that the rule `regret` needs, with every suggestion."""
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Brain)
-        self._actor: Any = actor.remote(algorithm, problem)
+        self._actor: Any = actor.remote(algorithm, problem, bound_regret=bound_regret)
         self._answer: Any = None
         self._whole: Question | None = None
         self._told = 0

@@ -31,7 +31,6 @@ from paretune.engine.session import Session
 from paretune.engine.trial_actor import TrialActor
 from paretune.engine.tune_adapters import (
     GangPool,
-    StopReason,
     StudyCallback,
     StudyScheduler,
     StudySearcher,
@@ -75,7 +74,7 @@ def execute(
     gpus: float,
     recorder: Recorder,
     session: Session,
-) -> StopReason | None:
+) -> str | None:
     """Run trials until the budget is used up; returns why it stopped before that, if it did.
 
     `spec` is a placed one (see `place`), `sources` what it learns from. Raises what broke the recorder, after
@@ -99,7 +98,7 @@ def execute(
     problem = Problem(
         space=spec.space, objectives=spec.objectives, seed=spec.search.seed, first=spec.first, sources=sources
     )
-    brain = Brain(spec.search.algorithm, problem)
+    brain = Brain(spec.search.algorithm, problem, bound_regret=spec.search.regret is not None)
     try:
         with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:
             _fit(spec, setup, recorder, brain, gangs, stopper, scratch=scratch)

@@ -3,7 +3,7 @@
 StudySearcher    suggest        what to try next: in-flight trials of a resumed study first, then the brain's answers
 StudyScheduler   on_trial_*     every report and every end is recorded here, before Tune acts on it
 StudyCallback    on_trial_*     starts, and trial actors that died
-StudyStopper     stop_all       budget in hours, an interrupt, a broken store, a study that only fails
+StudyStopper     stop_all       a rule that is met, hours, an interrupt, a broken store, a study that only fails
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ray import tune
@@ -19,6 +19,7 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from paretune import stopping
 from paretune.engine.brain import Brain
 from paretune.engine.messages import Ended, Reported, Restarted, Setup, Task
 from paretune.engine.recorder import Recorder
@@ -38,15 +39,14 @@ FIRST_FAILURES = 5
 _WAIT_S = 0.2
 """How often to look up from waiting for a suggestion."""
 
-StopReason = Literal["interrupted", "hours", "failing", "broken"]
-
 
 class StudyStopper(Stopper):
-    """Ends the whole study; `reason` says why once it has."""
+    """Ends the whole study; `reason` says why once it has: interrupted, hours, failing, broken, or a rule in words."""
 
     def __init__(self, spec: StudySpec, recorder: Recorder) -> None:
-        self.reason: StopReason | None = None
-        self._recorder = recorder
+        self.reason: str | None = None
+        self._spec, self._recorder = spec, recorder
+        self._judged = -1  # the log's length when the rules were last looked at: Tune asks many times a second
         self._before = len(recorder.log.history)
         self._deadline = None if spec.search.hours is None else time.monotonic() + spec.search.hours * 3600
 
@@ -60,6 +60,9 @@ class StudyStopper(Stopper):
             self.reason = self.reason or "hours"
         elif self._only_failures():
             self.reason = self.reason or "failing"
+        elif self._recorder.log.position != self._judged:
+            self._judged = self._recorder.log.position
+            self.reason = self.reason or stopping.reason(self._spec, self._recorder.log)
         return self.reason is not None
 
     def _only_failures(self) -> bool:
@@ -114,6 +117,8 @@ class StudySearcher(Searcher):
         if suggestion is None:
             return Searcher.FINISHED if self._stopper.stop_all() else None
         self._recorder.suggested(suggestion)
+        if self._stopper.stop_all():  # what was suggested may say that enough is known
+            return Searcher.FINISHED
         task = self._start(self._recorder.log.trials[suggestion.id])
         if self._spec.search.concurrency > 1 and not self._used_up():
             self._ask()  # ahead of time, so that the next free worker need not wait

@@ -42,10 +42,10 @@ class Columns:
 
 
 def columns(spec: StudySpec, log: Log) -> Columns:
-    """Name the columns of `trials`; the objectives come first among the metrics, then the order of appearance."""
+    """Name the columns of `trials`; objectives, then limited metrics come first, the others as they appeared."""
     taken = set(FIXED)
     parameters = {name: _claim(name, "parameter.", taken) for name in spec.space}
-    seen = dict.fromkeys(spec.objectives.names)
+    seen = dict.fromkeys(spec.objectives.required)
     for entry in log.entries:
         seen.update(dict.fromkeys(entry.metrics))
     return Columns(parameters, {name: _claim(name, "metric.", taken) for name in seen})

@@ -100,8 +100,8 @@ def groups(spec: StudySpec, log: Log) -> dict[int, Group]:
 
 
 def labels(spec: StudySpec, trial: Trial) -> Row:
-    """What `tips` shows of a trial: its number, its objectives, its whole configuration."""
-    metrics = {f"m{i}": text.number(trial.metrics[name]) for i, name in enumerate(spec.objectives.names)}
+    """What `tips` shows of a trial: its number, its objectives, what is limited, its whole configuration."""
+    metrics = {f"m{i}": text.number(trial.metrics[name]) for i, name in enumerate(spec.objectives.required)}
     parameters = {
         f"p{i}": text.value(trial.config[name]) if name in trial.config else text.ABSENT
         for i, name in enumerate(spec.space)
@@ -112,7 +112,7 @@ def labels(spec: StudySpec, trial: Trial) -> Row:
 def tips(spec: StudySpec) -> list[alt.Tooltip]:
     """The tooltip over `labels`; a title that stood twice would show one of the two only."""
     names = frames.columns(spec, Log())
-    metrics = [tip(f"m{i}", names.metrics[name]) for i, name in enumerate(spec.objectives.names)]
+    metrics = [tip(f"m{i}", names.metrics[name]) for i, name in enumerate(spec.objectives.required)]
     return [
         tip("trial", "trial"),
         *metrics,

@@ -16,9 +16,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from paretune.diagnosis import Diagnosis
 from paretune.log import Log
 from paretune.records import Provenance
-from paretune.report import charts, sections, theme
+from paretune.report import calibration, charts, sections, theme
 from paretune.report.charts import Panel
 from paretune.report.html import Html, element, json_script
 from paretune.study import StudySpec
@@ -29,18 +30,20 @@ _POLICY = (
 )
 
 
-def write(spec: StudySpec, log: Log, provenance: Provenance, path: str | Path) -> Path:
+def write(
+    spec: StudySpec, log: Log, provenance: Provenance, path: str | Path, *, diagnosis: Diagnosis | None = None
+) -> Path:
     """Write a study's report to `path`, its folder included, and return the path; raises OSError."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(spec, log, provenance), encoding="utf-8")
+    path.write_text(render(spec, log, provenance, diagnosis=diagnosis), encoding="utf-8")
     return path
 
 
-def render(spec: StudySpec, log: Log, provenance: Provenance) -> str:
-    """The report's text."""
+def render(spec: StudySpec, log: Log, provenance: Provenance, *, diagnosis: Diagnosis | None = None) -> str:
+    """The report's text; with a diagnosis, also what to expect of the best and how far to trust the model."""
     shelf = _Shelf()
-    main = element("main", *_sections(spec, log, provenance, shelf))
+    main = element("main", *_sections(spec, log, provenance, diagnosis, shelf))
     data = {
         "charts": shelf.charts,
         "light": theme.vega_config(theme.LIGHT),
@@ -74,14 +77,17 @@ class _Shelf:
         return element("div", *frames, class_="grid wide" if wide else "grid")
 
 
-def _sections(spec: StudySpec, log: Log, provenance: Provenance, shelf: _Shelf) -> list[Html | None]:
+def _sections(
+    spec: StudySpec, log: Log, provenance: Provenance, diagnosis: Diagnosis | None, shelf: _Shelf
+) -> list[Html | None]:
     return [
         sections.header(spec, log, provenance),
-        sections.tiles(spec, log),
+        sections.tiles(spec, log, diagnosis),
         _front(spec, log, shelf),
         _convergence(spec, log, shelf),
         _effects(spec, log, shelf),
         _curves(spec, log, shelf),
+        None if diagnosis is None else _diagnosis(diagnosis, shelf),
         sections.trials(spec, log),
         sections.failures(log),
         sections.reproduce(spec, provenance),
@@ -125,6 +131,13 @@ def _curves(spec: StudySpec, log: Log, shelf: _Shelf) -> Html | None:
         return None
     note = "What every trial reported on its way; those of the front in colour."
     return sections.section("curves", "Learning curves", note, shelf.grid(panels, height=220, wide=True))
+
+
+def _diagnosis(diagnosis: Diagnosis, shelf: _Shelf) -> Html | None:
+    if not diagnosis.findings:
+        return None
+    panels = calibration.panels(diagnosis)
+    return sections.diagnosis(diagnosis, shelf.grid(panels, height=260, wide=True) if panels else None)
 
 
 def _head(name: str) -> Html:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 
-from paretune import study
+from paretune import stopping, study
+from paretune.diagnosis import Diagnosis, Finding
 from paretune.log import Log, Trial
 from paretune.objective import Objective
+from paretune.recommendation import Recommendation
 from paretune.records import Event, Provenance
 from paretune.report import outcomes, text
 from paretune.report.html import Html, element
@@ -20,7 +22,7 @@ _STATES = {"closed": "finished", "interrupted": "interrupted"}
 
 def header(spec: StudySpec, log: Log, provenance: Provenance) -> Html:
     """The study's name and what came of it, in one sentence."""
-    about = [spec.trainable, spec.search.algorithm.name, _state(log), f"made {_date(provenance.created_s)}"]
+    about = [spec.trainable, spec.search.algorithm.name, *_state(log), f"made {_date(provenance.created_s)}"]
     return element(
         "header",
         element("p", "paretune", class_="brand"),
@@ -46,11 +48,12 @@ def outcome(spec: StudySpec, log: Log) -> str:
     return "; ".join(parts) + "."
 
 
-def tiles(spec: StudySpec, log: Log) -> Html:
+def tiles(spec: StudySpec, log: Log, found: Diagnosis | None = None) -> Html:
     """The key figures."""
     made = [_trials_tile(log)]
     if outcomes.front(spec, log):
-        made += [_best_tile(spec, log, objective) for objective in spec.objectives]
+        expected = {} if found is None else {best.objective: best for best in found.best}
+        made += [_best_tile(spec, log, objective, expected.get(objective.name)) for objective in spec.objectives]
         if len(spec.objectives) > 1:
             made.append(_hypervolume_tile(spec, log))
     made.append(_time_tile(spec, log))
@@ -69,10 +72,14 @@ def front(spec: StudySpec, log: Log, drawing: Html) -> Html:
     several = len(spec.objectives) > 1
     title = "Pareto front" if several else f"Best {spec.objectives.names[0]}"
     note = (
-        f"{text.plural(len(chosen), 'trial')} that no other one beats in every objective. "
-        if several
-        else "Every completed trial in order, and the best so far. "
-    ) + "Hover over a point for its configuration; click it for its row below."
+        (
+            f"{text.plural(len(chosen), 'trial')} that no other one beats in every objective. "
+            if several
+            else "Every completed trial in order, and the best so far. "
+        )
+        + _limits_note(spec, log)
+        + "Hover over a point for its configuration; click it for its row below."
+    )
     return section("front", title, note, _legend(spec, log), drawing, configurations(spec, chosen) if chosen else None)
 
 
@@ -93,6 +100,16 @@ def failures(log: Log) -> Html | None:
         return None
     entries = [_failure(reason, failed) for reason, failed in by_reason.items()]
     return section("failures", "What failed", None, *entries)
+
+
+def diagnosis(found: Diagnosis, drawing: Html | None) -> Html:
+    """What the study says about itself: a line per finding, those with advice first."""
+    ordered = sorted(found.findings, key=lambda finding: finding.state != "warning")
+    note = "How far a model of this study can be trusted, and what would help." + (
+        " Below, each completed trial against what all others predict of it, with the 90 % interval." if drawing else ""
+    )
+    lines = element("ul", *(_finding(finding) for finding in ordered), class_="findings")
+    return section("diagnosis", "Diagnosis", note, lines, drawing)
 
 
 def reproduce(spec: StudySpec, provenance: Provenance) -> Html:
@@ -138,12 +155,20 @@ def _trials_tile(log: Log) -> Html:
     return _tile("Trials", str(total), states or "none yet", element("div", *bars, class_="bars") if bars else None)
 
 
-def _best_tile(spec: StudySpec, log: Log, objective: Objective) -> Html:
+def _best_tile(spec: StudySpec, log: Log, objective: Objective, expected: Recommendation | None) -> Html:
+    """The best value seen, and what to expect: of the same trial, or of the one that is better on average."""
     trial = outcomes.best(spec, log, objective.name)
     value = text.number(trial.metrics[objective.name])
     where = f"{'lowest' if objective.goal == 'minimize' else 'highest'}, trial {trial.id}"
     config = element("p", text.config(trial.config), class_="config")
-    return _tile(f"Best {objective.name}", value, where, config)
+    mean = None if expected is None else element("p", _expected(expected, seen=trial.id), class_="config")
+    return _tile(f"Best {objective.name}", value, where, mean, config)
+
+
+def _expected(best: Recommendation, *, seen: int) -> str:
+    """`trial 7 is best on average: 0.031 (0.028 to 0.034)`."""
+    which = "on average" if best.trial.id == seen else f"trial {best.trial.id} is best on average"
+    return f"{which}: {text.estimate(best.expected, best.low, best.high)}"
 
 
 def _hypervolume_tile(spec: StudySpec, log: Log) -> Html:
@@ -189,6 +214,21 @@ def _legend(spec: StudySpec, log: Log) -> Html:
     return element("ul", *shown, class_="legend")
 
 
+def _limits_note(spec: StudySpec, log: Log) -> str:
+    """`Within latency_ms <= 5; 3 of 24 completed trials are beyond it. `"""
+    bounds = spec.objectives.bounds
+    if not bounds:
+        return ""
+    done, kept = len(outcomes.completed(spec, log)), len(outcomes.feasible(spec, log))
+    which = "it" if len(bounds) == 1 else "a limit"
+    return f"Within {_listed([str(b) for b in bounds])}; {done - kept} of {done} completed trials are beyond {which}. "
+
+
+def _finding(finding: Finding) -> Html:
+    advice = finding.advice and element("span", f" {finding.advice[0].upper()}{finding.advice[1:]}.", class_="advice")
+    return element("li", element("strong", finding.about), f": {finding.found}.", advice, class_=finding.state)
+
+
 def _failure(reason: str, failed: list[Trial]) -> Html:
     first = failed[0]
     numbers = f"{text.plural(len(failed), 'trial')}: {', '.join(str(trial.id) for trial in failed)}"
@@ -203,9 +243,11 @@ def _failure(reason: str, failed: list[Trial]) -> Html:
     )
 
 
-def _state(log: Log) -> str:
+def _state(log: Log) -> list[str]:
     kinds = [entry.kind for entry in log.entries if isinstance(entry, Event) and entry.kind in (*_STATES, "opened")]
-    return _STATES.get(kinds[-1], "under way") if kinds else "not begun"
+    early = stopping.recorded(log)
+    state = _STATES.get(kinds[-1], "under way") if kinds else "not begun"
+    return [state] if early is None else [state, early]
 
 
 def _listed(parts: list[str]) -> str:

@@ -15,8 +15,8 @@ _TROUBLE = ("failed", "diverged")
 
 
 def configurations(spec: StudySpec, trials: Sequence[Trial]) -> Html:
-    """A few trials with their objectives and parameters."""
-    names = [*spec.objectives.names, *spec.space]
+    """A few trials with their objectives, what else is limited, and parameters."""
+    names = [*spec.objectives.required, *spec.space]
     heads = [element("th", name, scope="col") for name in ("trial", *names)]
     return _scrolled(element("table", _head(heads), element("tbody", *(_short_row(spec, trial) for trial in trials))))
 
@@ -34,14 +34,14 @@ def trial_table(spec: StudySpec, log: Log) -> Html:
 
 
 def _short_row(spec: StudySpec, trial: Trial) -> Html:
-    metrics = [_number(trial.metrics[name]) for name in spec.objectives.names]
+    metrics = [_number(trial.metrics[name]) for name in spec.objectives.required]
     parameters = [_parameter(trial, name) for name in spec.space]
     return element("tr", element("th", str(trial.id), scope="row"), *metrics, *parameters, data_trial=trial.id)
 
 
 def _row(spec: StudySpec, trial: Trial, metrics: Sequence[str], *, front: bool, with_reason: bool) -> Html:
     kind = "front" if front else "trouble" if trial.status in _TROUBLE else "plain"
-    mark = element("span", class_="mark front", title="on the front") if front else None
+    mark = _mark(spec, trial, front=front)
     cells = [
         element("th", str(trial.id), mark, scope="row", data_v=trial.id),
         element("td", element("span", trial.status, class_=f"status {trial.status}"), data_v=trial.status),
@@ -53,6 +53,13 @@ def _row(spec: StudySpec, trial: Trial, metrics: Sequence[str], *, front: bool, 
     if with_reason:
         cells.append(element("td", trial.reason, class_="reason", data_v=trial.reason))
     return element("tr", *cells, id=f"trial-{trial.id}", class_=kind, data_trial=trial.id)
+
+
+def _mark(spec: StudySpec, trial: Trial, *, front: bool) -> Html | None:
+    if front:
+        return element("span", class_="mark front", title="on the front")
+    broken = spec.objectives.broken(trial.metrics)
+    return element("span", class_="mark infeasible", title=f"beyond a limit: {'; '.join(broken)}") if broken else None
 
 
 def _number(value: float | None, *, shown: str | None = None) -> Html:

@@ -18,6 +18,12 @@ def number(value: float | None) -> str:
     return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
+def estimate(expected: float, low: float | None, high: float | None) -> str:
+    """`0.031 (0.028 to 0.034)`; without its interval where that is unknown."""
+    interval = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
+    return number(expected) + interval
+
+
 def value(given: Value) -> str:
     """A parameter's value; booleans and null as a spec file has them."""
     if given is None or isinstance(given, bool):

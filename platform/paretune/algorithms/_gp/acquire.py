@@ -5,8 +5,8 @@ leaders are really worth, and what the pending trials will return, is imagined s
 arXiv:1706.07094; Daulton et al., 2021, arXiv:2105.08195); given one such draw, the expectation over the new point is
 in closed form (`improvement`), so that the acquisition is smooth and its gradient cheap.
 
-Legend: b leaders, p imagined points (leaders, then pending), t test points, f columns, m objectives, k members, s
-draws; everything in standardised minimised units.
+Legend: b leaders, p imagined points (leaders, then pending), t test points, f columns, m objectives, o outcomes (the
+objectives, then other metrics under a limit), k members, s draws; everything in standardised minimised units.
 """
 
 from __future__ import annotations
@@ -27,13 +27,18 @@ Array = npt.NDArray[np.float64]
 _DRAWS = 32
 _DRAWS_SEVERAL = 16  # each has its own front
 
+_CAUTION = 2.0
+"""The power of a limit's probability. Where the best lies on a limit, expected improvement alone (1) has most of its
+worth beyond it: of 4 searches of 40 trials of Gramacy's problem, and of Branin's with a limit, 59 % and 33 % of the
+trials were beyond it; with 2, 43 % and 18 %, and the best values within were the same to 1e-4; with 4 the first had
+28 %, and a best value worse by 1e-3. Without a limit it is 93 % and 88 %."""
+
 
 class Acquisition:
     """The logarithm of the expected improvement, times the probability of ending well where trials have failed.
 
     `leaders_bf` are the observed points that may be the best (or on the front), `pending_pf` what is under way;
-    `reference_m` and `limits_m` have shape (m,), the limits infinite where there is none;
-    `belief` is what the user's beliefs add.
+    `limits_o` are infinite where there is none; `belief` is what the user's beliefs add.
     """
 
     def __init__(
@@ -43,25 +48,26 @@ class Acquisition:
         leaders_bf: Array,
         pending_pf: Array,
         reference_m: Array,
-        limits_m: Array,
+        limits_o: Array,
         feasibility: Feasibility | None,
         belief: Belief | None = None,
         seed: int,
     ) -> None:
         self._feasibility, self._belief = feasibility, belief
-        self._limits = [(j, float(limit)) for j, limit in enumerate(limits_m) if np.isfinite(limit)]
+        self._limits = [(j, float(limit)) for j, limit in enumerate(limits_o) if np.isfinite(limit)]
         imagined_pf = torch.from_numpy(np.concatenate([leaders_bf, pending_pf]))
-        m = len(limits_m)
+        self._m = m = len(reference_m)
         draws = _DRAWS if m == 1 else _DRAWS_SEVERAL
-        normal_msp = _normal(m, draws, len(imagined_pf), seed)
+        normal_osp = _normal(len(limits_o), draws, len(imagined_pf), seed)
         with torch.no_grad():
             grown = [
                 posterior.imagine(imagined_pf, normal_sp)
-                for posterior, normal_sp in zip(surrogate.posteriors, normal_msp, strict=True)
+                for posterior, normal_sp in zip(surrogate.posteriors, normal_osp, strict=True)
             ]
         self._posteriors = [posterior for posterior, _ in grown]
-        values_kspm = torch.stack([values_ksp for _, values_ksp in grown], dim=-1)
-        kept_ksp = (values_kspm <= torch.from_numpy(limits_m)).all(-1)
+        values_kspo = torch.stack([values_ksp for _, values_ksp in grown], dim=-1)
+        kept_ksp = (values_kspo <= torch.from_numpy(limits_o)).all(-1)
+        values_kspm = values_kspo[..., :m]
         self._any_kept = bool(kept_ksp.any())
         if m == 1:
             worst = values_kspm.amax() + 1.0
@@ -72,10 +78,10 @@ class Acquisition:
     def __call__(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The value of each point by itself; shape (t,)."""
         moments = [posterior(X_tf) for posterior in self._posteriors]
-        value_t = self._improvement(*moments[0]) if len(moments) == 1 else self._growth(moments)
+        value_t = self._improvement(*moments[0]) if self._m == 1 else self._growth(moments[: self._m])
         for j, limit in self._limits:
             mean_kts, sd_kt1 = moments[j]
-            value_t = value_t + log_mean_exp(torch.special.log_ndtr((limit - mean_kts) / sd_kt1), (0, 2))
+            value_t = value_t + _CAUTION * log_mean_exp(torch.special.log_ndtr((limit - mean_kts) / sd_kt1), (0, 2))
         if self._belief is not None:
             value_t = value_t + self._belief(X_tf)
         return value_t if self._feasibility is None else value_t + self._feasibility.log_probability(X_tf)
@@ -96,8 +102,8 @@ class Acquisition:
         return log_mean_exp(volumes_kts, (0, 2))
 
 
-def _normal(m: int, draws: int, points: int, seed: int) -> torch.Tensor:
-    """Quasi-random standard normal numbers; shape (m, draws, points)."""
-    sequence = qmc.Sobol(m * points, scramble=True, rng=np.random.default_rng(seed))
+def _normal(o: int, draws: int, points: int, seed: int) -> torch.Tensor:
+    """Quasi-random standard normal numbers; shape (o, draws, points)."""
+    sequence = qmc.Sobol(o * points, scramble=True, rng=np.random.default_rng(seed))
     uniform = np.clip(sequence.random(draws), 1e-6, 1 - 1e-6)
-    return torch.from_numpy(norm.ppf(uniform).reshape(draws, m, points).swapaxes(0, 1).copy())
+    return torch.from_numpy(norm.ppf(uniform).reshape(draws, o, points).swapaxes(0, 1).copy())

@@ -85,7 +85,7 @@ def _calibrate(X: bytes, Y: bytes, keep: bytes, n: int, m: int, manner: Manner) 
     X_nf, Y_nm = np.frombuffer(X).reshape(n, -1), np.frombuffer(Y).reshape(n, m)
     keep_m = np.frombuffer(keep)
     candidates = [
-        _Candidate.fitted(X_nf, Y_nm, Scale.of(Y_nm, keep_m, np.full(m, strength)), manner)
+        _Candidate.fitted(X_nf, Y_nm, Scale.of(Y_nm, keep_m, np.where(np.arange(m) == 0, strength, 0.0)), manner)
         for strength in (STRENGTHS if manner.warp else STRENGTHS[:1])
     ]
     best = candidates[0] if len(candidates) == 1 else max(candidates, key=_Candidate.evidence)

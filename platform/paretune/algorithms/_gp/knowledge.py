@@ -1,6 +1,7 @@
 """What a history teaches: all that follows from it alone, whatever is pending and whichever trial comes next.
 
-Legend: n results, m objectives, f columns; Y_nm minimised values.
+Legend: n results, m objectives, o outcomes (the objectives, then other metrics under a limit), f columns; Y_no
+minimised values.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ _LARGEST = 1e100  # squares of larger values are not numbers any more
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Fitted models and what they were fitted to; `reference_m` and `limits_m` are standardised."""
+    """Fitted models and what they were fitted to; `reference_m` and `limits_o` are standardised."""
 
     surrogate: Surrogate
     feasibility: Feasibility | None
     leaders: list[Config]
     leaders_bf: Array
     reference_m: Array
-    limits_m: Array
+    limits_o: Array
 
 
 def results(history: Sequence[Observation], objectives: Objectives) -> list[Observation]:
@@ -59,34 +60,36 @@ def learn(
     """Fit the models; `history` must hold at least one result. `sources` are what earlier studies expect."""
     known, settled = _kept(results(history, objectives), objectives)
     X_nf = encoding.features([observation.config for observation in known])
-    Y_nm = np.clip([objectives.minimized(observation.metrics) for observation in known], -_LARGEST, _LARGEST)
-    limits_m, reference_m = objectives.limits(), objectives.reference_point()
-    keep_m = np.fmax(reference_m, np.where(np.isfinite(limits_m), limits_m, np.nan))
+    Y_no = np.clip([objectives.outcomes(observation.metrics) for observation in known], -_LARGEST, _LARGEST)
+    m, limits_o, given_m = len(objectives), objectives.limits(), objectives.reference_point()
+    others = np.full(len(limits_o) - m, np.nan)  # which have no reference
+    keep_o = np.fmax([*given_m, *others], np.where(np.isfinite(limits_o), limits_o, np.nan))
     d = len(encoding.space)
-    expected = priors(X_nf[:settled], Y_nm[:settled], dimensions=d, keep_m=keep_m, sources=sources)
+    expected = priors(X_nf[:settled], Y_no[:settled], dimensions=d, keep_m=keep_o, sources=sources)
     surrogate = fit(
         X_nf,
-        Y_nm,
+        Y_no,
         dimensions=d,
-        keep_m=keep_m,
+        keep_m=keep_o,
         members=_members(len(known)),
         settled=settled,
-        warp=len(objectives) == 1,  # with several, the hypervolume is in their own units
+        warp=m == 1,  # with several, the hypervolume is in their own units
         priors=expected,
     )
 
-    predicted_nm, _ = surrogate.predict(X_nf)
-    leading = _leading(predicted_nm, Y_nm, limits_m)
-    bounded_nm = surrogate.scale.bound(Y_nm)
-    feasible_n = np.all(Y_nm <= limits_m, axis=1)
-    reference_m = _reference(bounded_nm[feasible_n] if feasible_n.any() else bounded_nm, reference_m)
+    scaled_limits_o = np.where(np.isfinite(limits_o), surrogate.scale.apply(limits_o), np.inf)
+    predicted_no, _ = surrogate.predict(X_nf)
+    leading = _leading(predicted_no[:, :m], surrogate.scale.apply(Y_no) - scaled_limits_o)
+    bounded_nm = surrogate.scale.bound(Y_no)[:, :m]
+    feasible_n = np.all(Y_no <= limits_o, axis=1)
+    reference_m = _reference(bounded_nm[feasible_n] if feasible_n.any() else bounded_nm, given_m)
     return Knowledge(
         surrogate=surrogate,
         feasibility=_feasibility(history, objectives, encoding),
         leaders=[known[i].config for i in leading],
         leaders_bf=X_nf[leading],
-        reference_m=surrogate.scale.apply(reference_m),
-        limits_m=np.where(np.isfinite(limits_m), surrogate.scale.apply(limits_m), np.inf),
+        reference_m=surrogate.scale.apply(np.array([*reference_m, *others]))[:m],
+        limits_o=scaled_limits_o,
     )
 
 
@@ -111,7 +114,7 @@ def _kept(known: list[Observation], objectives: Objectives) -> tuple[list[Observ
 
 
 def _ended_well(observation: Observation, objectives: Objectives) -> bool:
-    """With every objective, and neither failed nor diverged. A stopped trial counts as what it had reached."""
+    """With all that is required, and neither failed nor diverged. A stopped trial counts as what it reached."""
     return observation.status in ("completed", "stopped") and not objectives.missing(observation.metrics)
 
 
@@ -134,13 +137,13 @@ def _reference(Y_nm: Array, given_m: Array) -> Array:
     return np.where(np.isnan(given_m), filled_m, given_m)
 
 
-def _leading(predicted_nm: Array, Y_nm: Array, limits_m: Array) -> npt.NDArray[np.intp]:
+def _leading(predicted_nm: Array, excess_no: Array) -> npt.NDArray[np.intp]:
     """The results that may be the best ones, the best first: by prediction, because an observation may be lucky.
 
-    What breaks a limit comes after all that keeps it.
+    What breaks a limit comes after all that keeps it, by how far it is beyond: `excess_no`, in standard deviations.
     """
-    broken_n = np.maximum(Y_nm - limits_m, 0).max(axis=1)
-    if Y_nm.shape[1] == 1:
+    broken_n = np.maximum(excess_no, 0).max(axis=1)
+    if predicted_nm.shape[1] == 1:
         return np.lexsort((predicted_nm[:, 0], broken_n))[:_LEADERS]
     ranks_n = _ranks(predicted_nm)
     return np.lexsort((ranks_n, broken_n))[:_LEADERS_SEVERAL]

@@ -27,7 +27,7 @@ NOISES = (1e-4, 1e2)
 """Bounds of the noise variance: the lower one is BoTorch's, a hundredth of the outcomes' standard deviation. The upper
 ones keep the first steps of a climb from leaving the range of numbers."""
 
-_NOISE_PRIOR = (-4.0, 1.0)  # of log noise variance: Hvarfner et al. (2024), as in BoTorch
+NOISE_PRIOR = (-4.0, 1.0)  # of log noise variance: Hvarfner et al. (2024), as in BoTorch
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,17 @@ def lengthscale_prior(dimensions: int) -> tuple[float, float]:
 
 
 def posterior_mode(
-    X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int, shortest: float = SHORTEST
+    X_nf: torch.Tensor,
+    z_n: torch.Tensor,
+    *,
+    dimensions: int,
+    shortest: float = SHORTEST,
+    noises: tuple[float, float] = NOISES,
 ) -> Hyperparameters:
-    """The better of the climbs from the prior's mode and from its median, by L-BFGS-B over logarithms."""
+    """The better of the climbs from the prior's mode and from its median, by L-BFGS-B over logarithms.
+
+    `shortest` bounds the lengthscales from below, `noises` the noise variance on both sides.
+    """
     location, scale = lengthscale_prior(dimensions)
     n, f = X_nf.shape
 
@@ -71,10 +79,10 @@ def posterior_mode(
     climbs = [
         minimize(
             negative,
-            [*[start] * f, _NOISE_PRIOR[0] - 1.0, 0.0],
+            [*[start] * f, NOISE_PRIOR[0] - 1.0, 0.0],
             jac=True,
             method="L-BFGS-B",
-            bounds=np.stack(bounds(f, shortest=shortest), axis=1),
+            bounds=np.stack(bounds(f, shortest=shortest, noises=noises), axis=1),
             options={"maxiter": 60, "ftol": 1e-6, "gtol": 1e-3},
         )
         for start in (location - scale**2, location)
@@ -82,9 +90,9 @@ def posterior_mode(
     return Hyperparameters.of(min(climbs, key=lambda climb: float(climb.fun)).x)
 
 
-def bounds(f: int, *, shortest: float = SHORTEST) -> tuple[Array, Array]:
+def bounds(f: int, *, shortest: float = SHORTEST, noises: tuple[float, float] = NOISES) -> tuple[Array, Array]:
     """The lowest and the highest theta; shapes (p,)."""
-    (low, high), (quiet, loud) = np.log((shortest, LONGEST)), np.log(NOISES)
+    (low, high), (quiet, loud) = np.log((shortest, LONGEST)), np.log(noises)
     return np.array([*[low] * f, quiet, -np.inf]), np.array([*[high] * f, loud, np.inf])
 
 
@@ -121,15 +129,15 @@ def log_density(theta_kp: Array, X_nf: torch.Tensor, z_n: torch.Tensor, *, dimen
     gradient_kp = torch.cat([by_length_kf, by_noise_k[:, None], a_kn.sum(-1)[:, None]], dim=1).numpy()
 
     location, scale = lengthscale_prior(dimensions)
-    lengths, noises = (location, scale), _NOISE_PRIOR
+    lengths, noises = (location, scale), NOISE_PRIOR
     prior_kp = np.concatenate(
-        [_log_normal(theta_kp[:, :f], *lengths), _log_normal(theta_kp[:, f : f + 1], *noises)], axis=1
+        [log_normal(theta_kp[:, :f], *lengths), log_normal(theta_kp[:, f : f + 1], *noises)], axis=1
     )
     gradient_kp[:, :f] -= (theta_kp[:, :f] - lengths[0]) / lengths[1] ** 2 + 1
     gradient_kp[:, f] -= (theta_kp[:, f] - noises[0]) / noises[1] ** 2 + 1
     return fit_k.numpy() + prior_kp.sum(axis=1), gradient_kp
 
 
-def _log_normal(logs: Array, location: float, scale: float) -> Array:
+def log_normal(logs: Array, location: float, scale: float) -> Array:
     """The log-normal density's logarithm at exp(logs)."""
     return np.asarray(-0.5 * ((logs - location) / scale) ** 2 - logs - math.log(scale * math.sqrt(2 * math.pi)))
