@@ -47,9 +47,9 @@ def search(
     *,
     space: Space | Mapping[str, Parameter | Mapping[str, Any]],
     objectives: Objectives | Mapping[str, Any],
+    limits: Mapping[str, Limit | Mapping[str, Any]] | None = None,
     constraints: Sequence[str] = (),
     first: Sequence[Config] = (),
-    limits: Mapping[str, Limit | Mapping[str, Any]] | None = None,
     algorithm: Settings | Mapping[str, Any] | str = "gp",
     trials: int = 32,
     hours: float | None = None,
@@ -73,9 +73,9 @@ def search(
         train: the training function, `def train(config)`, or where it is found ("cnn", "package.module:function").
         space: names to `Float`, `Int` and `Choice`.
         objectives: metric names to "minimize" or "maximize", or to a mapping with `goal`, `reference`, `limit`.
+        limits: of other metrics that are reported: names to `min`, `max` or both.
         constraints: what must hold between parameters: "batch_size * accumulate <= 4096".
         first: configurations to try before all others; what they leave out is completed by defaults.
-        limits: of other metrics that are reported: names to `min`, `max` or both.
         algorithm: one of `paretune.algorithms.names()`, or its settings: `pt.GP(initial=8)`.
         trials, hours, worker_hours, target, regret: when to stop; whichever comes first. `target` maps objectives to
             values that one trial shall reach; `regret` is what is worth going on for, in units of the only objective.

@@ -41,17 +41,17 @@ class Optimizer:
         space: Space | Mapping[str, Parameter | Mapping[str, object]],
         objectives: Objectives | Mapping[str, str | Objective | Mapping[str, object]],
         *,
+        limits: Mapping[str, Limit | Mapping[str, object]] | None = None,
         constraints: Sequence[str] = (),
         first: Sequence[Config] = (),
-        limits: Mapping[str, Limit | Mapping[str, object]] | None = None,
         algorithm: AlgorithmSpec | Settings | Mapping[str, Any] | str = "gp",
         seed: int = 0,
         warm_start: Sequence[earlier.Given] = (),
     ) -> None:
         """Set up a study.
 
-        `constraints` must hold between parameters, `first` are configurations to try before all others; see `search`.
-        `limits` are of metrics that are no objectives: `{"latency_ms": {"max": 5}}`. `warm_start` are earlier studies
+        `limits` are of metrics that are no objectives: `{"latency_ms": {"max": 5}}`; `constraints` must hold between
+        parameters, `first` are configurations to try before all others; see `search`. `warm_start` are earlier studies
         to learn from: studies, optimizers, (space, history) pairs.
 
         Raises SpaceError, ObjectiveError or AlgorithmError for what cannot be searched, InputError for an earlier study

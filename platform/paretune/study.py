@@ -2,10 +2,9 @@
 
 StudySpec
   name, trainable, store
-  objectives   -> Objectives, with the limits on other metrics that stand under `limits`
+  objectives   -> Objectives       with the limits on other metrics that stand under `limits` beside it
   space        -> Space            with what stands under `constraints` beside it
-  search       -> SearchSettings   algorithm; trials, hours, worker_hours, target, regret; concurrency, seed, first,
-                                   warm_start
+  search       -> SearchSettings   algorithm, when to stop, concurrency, seed, first, warm_start
   train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, config
 """
 
@@ -37,8 +36,6 @@ from paretune.space import Space
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-
-_BESIDE = ("constraints", "limits")  # keys of a spec file that belong to its space and its objectives
 
 AMENDABLE = {
     "search": ("trials", "hours", "worker_hours", "target", "regret", "concurrency"),
@@ -88,12 +85,11 @@ class EarlierStudy(_Strict):
 
 
 class SearchSettings(_Strict):
-    """How to search: the algorithm, when to stop, how many trials at a time, where to begin.
+    """How to search: algorithm, when to stop, trials at a time, what to try before all others, what to learn from.
 
     The study stops by whichever rule comes first: `trials`; `hours` since it was started or resumed; `worker_hours`
     that its trials have used in all; a `target` value of each objective named, reached by one trial; a `regret`, in
     units of the only objective, that what is left to gain is most likely below (see `stopping`).
-
     What a configuration of `first` leaves out is completed by the space's defaults, and middles where there is none.
     `warm_start` is "store", or a list of studies: names in the same store, `<store>/<name>` in another one. `sources`
     is what that came to when the study was created, so that a resumed study learns from the same.
@@ -150,21 +146,16 @@ class StudySpec(_Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _constrained(cls, data: Any) -> Any:
-        """Constraints stand beside the space in a file, and belong to it."""
-        if not isinstance(data, Mapping) or "constraints" not in data or "space" not in data:
+    def _neighbours(cls, data: Any) -> Any:
+        """Limits stand beside the objectives in a file, constraints beside the space; they belong to them."""
+        if not isinstance(data, Mapping):
             return data
-        rest = {key: value for key, value in data.items() if key != "constraints"}
-        return {**rest, "space": _as_space(data["space"], data["constraints"] or ())}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _limits(cls, data: Any) -> Any:
-        """`limits:` stands beside `objectives:` in a file, and belongs to them everywhere else."""
-        if not isinstance(data, Mapping) or "limits" not in data or "objectives" not in data:
-            return data
-        rest = {key: value for key, value in data.items() if key != "limits"}
-        return {**rest, "objectives": cls._objectives(rest["objectives"]).with_limits(data["limits"])}
+        rest = dict(data)
+        if "limits" in rest and "objectives" in rest:
+            rest["objectives"] = cls._objectives(rest["objectives"]).with_limits(rest.pop("limits"))
+        if "constraints" in rest and "space" in rest:
+            rest["space"] = _as_space(rest["space"], rest.pop("constraints") or ())
+        return rest
 
     @field_validator("name")
     @classmethod
@@ -205,11 +196,6 @@ class StudySpec(_Strict):
                 raise error.located(f"search: first: {number}") from None
         return self
 
-    @property
-    def first(self) -> tuple[dict[str, Value], ...]:
-        """The configurations to try first, in full."""
-        return tuple(self.space.complete(given) for given in self.search.first or ())
-
     @model_validator(mode="after")
     def _reachable(self) -> StudySpec:
         for name in self.search.target or ():
@@ -220,6 +206,11 @@ class StudySpec(_Strict):
                 f"search: regret: is for one objective, got {len(self.objectives)}", hint="set a target, or hours"
             )
         return self
+
+    @property
+    def first(self) -> tuple[dict[str, Value], ...]:
+        """The configurations to try first, in full."""
+        return tuple(self.space.complete(given) for given in self.search.first or ())
 
     def constants(self) -> dict[str, Any]:
         """What every trial's config holds beside the suggested parameters."""
@@ -361,7 +352,9 @@ def _readable(error: ValidationError, where: str) -> SpecError:
     place = ": ".join([where, *path])
     if first["type"] == "extra_forbidden":
         models: dict[str, type[_Strict]] = {"search": SearchSettings, "train": TrainSettings}
-        known = models[path[0]].model_fields if path[0] in models else [*StudySpec.model_fields, *_BESIDE]
+        known = (
+            models[path[0]].model_fields if path[0] in models else [*StudySpec.model_fields, "limits", "constraints"]
+        )
         parent = ": ".join([where, *path[:-1]])
         return SpecError(f"{parent}: unknown key {path[-1]!r}", hint=nearest(path[-1], known))
     if first["type"] == "missing":

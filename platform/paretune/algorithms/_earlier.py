@@ -75,9 +75,10 @@ def _first(problem: Problem) -> list[tuple[str, dict[str, Value]]]:
 
 
 def _best(source: Source, problem: Problem) -> list[dict[str, Value]]:
-    """The source's best results or some of its front, each as a legal configuration."""
+    """The source's best results or some of its front, those that break no constraint here."""
     results = carried(source, problem.space, problem.objectives)
     Y_nm = np.array([result.y_m for result in results])
     one = Y_nm.shape[1] == 1
     order = np.argsort(Y_nm[:, 0], kind="stable") if one else np.flatnonzero(non_dominated(Y_nm))
-    return [completed(results[i].config, problem.space) for i in order[:_MOST]]
+    configs = [completed(results[i].config, problem.space) for i in order[:_MOST]]
+    return [config for config in configs if problem.space.legal(config)]

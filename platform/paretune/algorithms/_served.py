@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,7 +49,8 @@ class Served:
         (x_d,) = self._space.legality.mended(self._space.encode(proposal.config)[None], rng)
         elsewhere = legal_points(self._space, uniform_points(len(x_d), rng), rng)
         config: Config | None = first_untried(self._space, itertools.chain([x_d], elsewhere), taken)
-        return Proposal(config=config or self._space.decode(x_d), origin=proposal.origin)
+        config = config or self._space.decode(x_d)
+        return replace(proposal, config=config, acquisition=None, mean=None, sd=None)  # they were of another one
 
 
 def _waiting(proposal: Proposal, number: int) -> Suggestion:

@@ -43,13 +43,13 @@ def default_first(space: Space, taken: set[Key]) -> dict[str, Value] | None:
 def first_untried(space: Space, points: Iterable[Array], taken: set[Key]) -> dict[str, Value] | None:
     """The first configuration along `points` that is not taken, or None where the space is exhausted.
 
-    Every point has to be legal: see `legal_points`. Where the points keep repeating, a small space is gone through one
-    by one. A larger discrete space counts as exhausted after 64 + 16 repeats per known configuration: drawing at
-    random, that many find all but one configuration in about ten million.
+    Where the points keep repeating or breaking constraints (see `legal_points`), a small space is gone through one by
+    one. A larger discrete space counts as exhausted after 64 + 16 repeats per known configuration: drawing at random,
+    that many find all but one configuration in about ten million.
     """
     for repeats, x_d in enumerate(points):
         config = space.decode(x_d)
-        if space.key(config) not in taken:
+        if space.key(config) not in taken and space.legal(config):
             return config
         if repeats > 64 + 16 * len(taken):
             break

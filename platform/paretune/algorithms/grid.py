@@ -62,12 +62,13 @@ def _listed(space: Space, settings: Grid) -> list[Config]:
             f"algorithm: grid: must have at most {LARGEST:,} configurations, has more",
             hint=f"points: {{{longest}: {fewer}}}, or algorithm: sobol, which needs no grid",
         )
-    if not listed:
+    legal = [config for config in listed if space.legal(config)]
+    if not legal:
         raise AlgorithmError(
-            "algorithm: grid: must have a configuration that keeps the constraints, has none",
+            f"algorithm: grid: must have a configuration that keeps the constraints, none of {len(listed):,} does",
             hint="more points, or algorithm: sobol, which needs no grid",
         )
-    return listed
+    return legal
 
 
 def _points(space: Space, settings: Grid) -> dict[str, int | None]:

@@ -176,12 +176,12 @@ def _show_study(study: Study) -> None:
     console.print(f"{study.spec.trainable}  {counts}", markup=False, soft_wrap=True)
     place = f"{study.store}/{study.name}, made on {study.provenance.host}"
     console.print(place, style="dim", markup=False, soft_wrap=True)
-    if study.spec.search.sources:
-        earlier = ", ".join(source.study for source in study.spec.search.sources)
-        console.print(f"learns from {earlier}", style="dim", markup=False, soft_wrap=True)
     over = stopping.recorded(study.log)
     if over is not None:
         console.print(f"ended: {over}", markup=False, soft_wrap=True)
+    if study.spec.search.sources:
+        earlier = ", ".join(source.study for source in study.spec.search.sources)
+        console.print(f"learns from {earlier}", style="dim", markup=False, soft_wrap=True)
     console.print(progress.front_table(study.spec, study.log))
     failures = [trial for trial in study.log.ended if trial.status in ("failed", "diverged")]
     if failures:

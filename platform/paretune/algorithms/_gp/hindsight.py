@@ -76,13 +76,20 @@ def hindsight(space: Space, configs: Sequence[Config], y_n: Array) -> Hindsight:
         mean_n, sd_n = _mixture(mean_kn1[..., 0], sd_kn1[..., 0], weights_k)
         left_out_mean_n, left_out_sd_n = _mixture(*leave_one_out(posterior, z_n), weights_k)
     variances_k = np.array([model.noise for model in models])
-    center, spread = (float(number.item()) for number in scale.restore(np.zeros((1, 1)), np.ones((1, 1))))
+    spread = float(scale.own_units_m()[0])
+
+    def own(means_n: Array, sds_n: Array) -> tuple[Array, Array]:
+        means_n1, sds_n1 = scale.restore(means_n[:, None], sds_n[:, None])
+        return means_n1[:, 0], sds_n1[:, 0]
+
+    mean_n, sd_n = own(mean_n, sd_n)
+    left_out_mean_n, left_out_sd_n = own(left_out_mean_n, left_out_sd_n)
     return Hindsight(
-        known_n=center + spread * z_n.numpy(),
-        mean_n=center + spread * mean_n,
-        sd_n=spread * sd_n,
-        left_out_mean_n=center + spread * left_out_mean_n,
-        left_out_sd_n=spread * left_out_sd_n,
+        known_n=scale.bound(Y_n1)[:, 0],
+        mean_n=mean_n,
+        sd_n=sd_n,
+        left_out_mean_n=left_out_mean_n,
+        left_out_sd_n=left_out_sd_n,
         noise=spread * math.sqrt(weights_k @ variances_k),
         spread=spread,
         quiet=float(weights_k[variances_k <= _QUIET].sum()),

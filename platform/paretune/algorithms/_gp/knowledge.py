@@ -65,7 +65,7 @@ def learn(
     others = np.full(len(limits_o) - m, np.nan)  # which have no reference
     keep_o = np.fmax([*given_m, *others], np.where(np.isfinite(limits_o), limits_o, np.nan))
     d = len(encoding.space)
-    expected = priors(X_nf[:settled], Y_no[:settled], dimensions=d, keep_m=keep_o, sources=sources)
+    expected = priors(X_nf[:settled], Y_no[:settled, :m], dimensions=d, keep_m=keep_o[:m], sources=sources)
     surrogate = fit(
         X_nf,
         Y_no,
@@ -73,8 +73,8 @@ def learn(
         keep_m=keep_o,
         members=_members(len(known)),
         settled=settled,
-        warp=m == 1,  # with several, the hypervolume is in their own units
-        priors=expected,
+        warp=len(objectives) == 1,  # with several, the hypervolume is in their own units
+        priors=[*expected, *(None for _ in others)],
     )
 
     scaled_limits_o = np.where(np.isfinite(limits_o), surrogate.scale.apply(limits_o), np.inf)

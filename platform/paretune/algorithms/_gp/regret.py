@@ -7,9 +7,10 @@ were evaluated, less the least lower confidence bound in the whole space.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from paretune.algorithms._base import Problem
@@ -20,6 +21,8 @@ from paretune.algorithms._gp.knowledge import learn, results
 from paretune.algorithms._gp.optimize import Search
 from paretune.algorithms._gp.surrogate import Surrogate
 from paretune.records import Observation
+
+Array = npt.NDArray[np.float64]
 
 _FAILURE = 0.1
 """The probability with which the bounds may fail; the paper's delta."""
@@ -43,10 +46,15 @@ def regret_bound(problem: Problem, history: Sequence[Observation]) -> float | No
     width = math.sqrt(confidence(len(problem.space), len(known)))
     with reproducible(_SEED):
         surrogate = learn(history, problem.objectives, encoding).surrogate
-        mean_nm, sd_nm = surrogate.predict(encoding.features([seen.config for seen in kept]))
-        lowest = _least_lower_bound(surrogate, encoding, kept, width)
-    least_upper = float((mean_nm + width * sd_nm)[:, 0].min())
-    return max(0.0, least_upper - min(lowest, float((mean_nm - width * sd_nm)[:, 0].min())))
+        X_nf = encoding.features([seen.config for seen in kept])
+        found = Search(_optimism(surrogate, width), Cube(encoding), set()).best(
+            [kept[0].config], np.random.default_rng(_SEED)
+        )
+        assert found is not None, "nothing is taken"
+        lowest = min(_bounds(surrogate, X_nf, -width).min(), -found.value)
+        least_upper = _bounds(surrogate, X_nf, width).min()
+    upper, lower = _own_units(surrogate, np.array([least_upper, lowest]))
+    return max(0.0, float(upper - lower))
 
 
 def confidence(dimensions: int, n: int) -> float:
@@ -54,12 +62,25 @@ def confidence(dimensions: int, n: int) -> float:
     return 2 * math.log(dimensions * n**2 * math.pi**2 / (6 * _FAILURE)) / _SHRINK
 
 
-def _least_lower_bound(surrogate: Surrogate, encoding: Encoding, kept: Sequence[Observation], width: float) -> float:
-    def optimism(X_tf: torch.Tensor) -> torch.Tensor:
+def _optimism(surrogate: Surrogate, width: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The lower bound of the objective, standardised and turned round; shape (t,)."""
+
+    def hope(X_tf: torch.Tensor) -> torch.Tensor:
         mean_kts, sd_kt1 = surrogate.posteriors[0](X_tf)
         return (width * sd_kt1 - mean_kts).mean((0, 2))
 
-    found = Search(optimism, Cube(encoding), set()).best([kept[0].config], np.random.default_rng(_SEED))
-    assert found is not None, "nothing is taken"
-    mean_1m, sd_1m = surrogate.predict(encoding.features([found.config]))
-    return float((mean_1m - width * sd_1m)[0, 0])
+    return hope
+
+
+def _bounds(surrogate: Surrogate, X_tf: Array, width: float) -> Array:
+    """Mean plus width standard deviations, standardised; shape (t,)."""
+    with torch.no_grad():
+        mean_kts, sd_kt1 = surrogate.posteriors[0](torch.from_numpy(X_tf))
+    return (mean_kts + width * sd_kt1).mean((0, 2)).numpy()
+
+
+def _own_units(surrogate: Surrogate, z_t: Array) -> Array:
+    """Standardised values of the objective in its own units; shape (t,)."""
+    z_to = np.zeros((len(z_t), len(surrogate.posteriors)))
+    z_to[:, 0] = z_t
+    return surrogate.scale.restore(z_to, np.zeros_like(z_to))[0][:, 0]

@@ -25,8 +25,8 @@ def levels(parameter: Parameter, points: int | None) -> list[Value]:
 
 
 def combinations(space: Space, values: Mapping[str, list[Value]]) -> Iterator[dict[str, Value]]:
-    """Every legal configuration with these values, the last parameter moving first; absent ones multiply nothing."""
-    return (config for config in _completed(space, values, {}, list(space)) if space.legal(config))
+    """Every configuration with these values, the last parameter moving first; absent parameters multiply nothing."""
+    return _completed(space, values, {}, list(space))
 
 
 def _completed(
