@@ -67,7 +67,7 @@ def p_value(of_gp: list[float], of_random: list[float]) -> float:
 @pytest.mark.parametrize(("function", "space"), [(branin, PLANE), (network, NETWORK)], ids=["branin", "network"])
 def test_one_objective(function: Callable[[Any], Metrics], space: Any) -> None:
     goals = {"value": "minimize"}
-    gp = [least(search("gp", seed, function, space, goals=goals, trials=18)) for seed in range(12)]
+    gp = [least(search("gp", seed, function, space, goals=goals, trials=18)) for seed in range(7)]
     chance = [least(search("random", seed, function, space, goals=goals, trials=18)) for seed in range(60)]
     assert p_value(gp, chance) < 0.01
 

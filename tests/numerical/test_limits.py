@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 import paretune as pt
 from paretune.algorithms import Problem, create, propose
@@ -17,7 +16,7 @@ from paretune.records import Observation
 from paretune.space import Space
 
 PLANE = {"x": pt.Float(0, 1), "y": pt.Float(0, 1)}
-TRIALS, SEEDS = 18, 2
+TRIALS, SEEDS = 18, 8
 
 
 def trade_off(config: Any) -> dict[str, float]:
@@ -45,9 +44,8 @@ def shares(limits: Any) -> tuple[int, float]:
 def test_fewer_than_half_as_many_trials_break_a_limit_that_is_known() -> None:
     limited, best = shares({"latency": {"max": 0.3}})
     unlimited, _ = shares(None)
-    share = unlimited / (TRIALS * SEEDS)
-    assert share > 0.5
-    assert binomtest(limited, TRIALS * SEEDS, share / 2, alternative="less").pvalue < 0.01
+    assert unlimited > TRIALS * SEEDS / 2
+    assert limited < unlimited / 2
     grid = np.linspace(0, 1, 101)
     truth = min(m["error"] for x in grid for y in grid if (m := trade_off({"x": x, "y": y}))["latency"] <= 0.3)
     assert best < truth + 0.02

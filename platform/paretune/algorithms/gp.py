@@ -53,11 +53,11 @@ class GaussianProcess:
         self._encoding = Encoding(problem.space)
         self._cube = Cube(self._encoding)
         self._initial = settings.initial or _INITIAL
-        self._learnt: tuple[list[Observation], Knowledge] | None = None  # of the last history: faster, never different
+        self._learnt: dict[bool, tuple[list[Observation], Knowledge]] = {}  # of the last history: faster, not different
         self._sources: list[list[SourceMean]] | None = None  # fitted when first needed
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_learnt": None, "_sources": None}
+        return {**self.__dict__, "_learnt": {}, "_sources": None}
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
@@ -77,7 +77,7 @@ class GaussianProcess:
         return [entry for entry in ahead[len(pending) :] if isinstance(entry, Proposal)]
 
     def _modelled(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
-        knowledge = self._learn(history)
+        knowledge = self._learn(history, warp=(len(history) + len(waiting)) % 2 == 0)
         names = self._objectives.outcome_names
         with reproducible(seed := int(rng.integers(2**31))):
             found = self._search(knowledge, history, waiting, seed)
@@ -91,14 +91,23 @@ class GaussianProcess:
             fit=dict(zip(names, knowledge.surrogate.hyperparameters(self._encoding.labels), strict=True)),
         )
 
-    def _learn(self, history: Sequence[Observation]) -> Knowledge:
-        if self._learnt is None or self._learnt[0] != list(history):
+    def _learn(self, history: Sequence[Observation], *, warp: bool) -> Knowledge:
+        """What the history teaches; every second time without a warp of the outcomes.
+
+        A warp finds the bottom of a valley in half of the trials, but where it is mistaken it goes on looking at the
+        best values there are. (25 tasks, 42 runs, mean normalised regret after 30 and 60 trials:
+        .53 and .34 by turns, .67 and .39 never.)
+        """
+        warp = warp and len(self._objectives) == 1  # with several, the hypervolume is in their own units
+        learnt = self._learnt.get(warp)
+        if learnt is None or learnt[0] != list(history):
             with reproducible(_FIT_SEED):
                 if self._sources is None:
                     sources = self._problem.sources
                     self._sources = [source_means(source, self._objectives, self._encoding) for source in sources]
-                self._learnt = list(history), learn(history, self._objectives, self._encoding, self._sources)
-        return self._learnt[1]
+                found = learn(history, self._objectives, self._encoding, self._sources, warp=warp)
+                learnt = self._learnt[warp] = list(history), found
+        return learnt[1]
 
     def _search(
         self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int

@@ -27,7 +27,7 @@ Array = npt.NDArray[np.float64]
 _PARTS = 20
 _MOST = 300  # results that hyperparameters are fitted to, evenly spaced: a fit to 1,000 takes seconds and agrees
 _KEPT = 64  # calibrations, of some kilobytes each
-_DOUBT = 1.0  # nats by which a warp must explain the outcomes better than none
+_DOUBT = 3.0  # nats by which a warp must explain the outcomes better than none
 
 
 @dataclass(frozen=True, slots=True)

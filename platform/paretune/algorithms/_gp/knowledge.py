@@ -56,8 +56,13 @@ def learn(
     objectives: Objectives,
     encoding: Encoding,
     sources: Sequence[Sequence[SourceMean]] = (),
+    *,
+    warp: bool = False,
 ) -> Knowledge:
-    """Fit the models; `history` must hold at least one result. `sources` are what earlier studies expect."""
+    """Fit the models; `history` must hold at least one result.
+
+    `sources` are what earlier studies expect; with `warp` a single objective may be warped.
+    """
     known, settled = _kept(results(history, objectives), objectives)
     X_nf = encoding.features([observation.config for observation in known])
     Y_no = np.clip([objectives.outcomes(observation.metrics) for observation in known], -_LARGEST, _LARGEST)
@@ -73,7 +78,7 @@ def learn(
         keep_m=keep_o,
         members=_members(len(known)),
         settled=settled,
-        warp=len(objectives) == 1,  # with several, the hypervolume is in their own units
+        warp=warp,
         priors=[*expected, *(None for _ in others)],
     )
 
