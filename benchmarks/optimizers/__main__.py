@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.optimizers import tasks
+from benchmarks.optimizers import references, tasks
 from benchmarks.optimizers.harness import peers, schedule
 
 HERE = Path(__file__).parent
@@ -15,6 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.optimizers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_run(commands.add_parser("run", help="run peers on groups of tasks"))
+    _add_references(commands.add_parser("references", help="compute what results are measured against"))
     commands.add_parser("list", help="list groups, tasks and peers").set_defaults(do=_list)
     arguments = parser.parse_args()
     arguments.do(arguments)
@@ -34,12 +35,28 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(do=_run)
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _add_references(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("groups", nargs="?", default="all")
+    parser.add_argument("--tasks", help="comma-separated: only these")
+    parser.set_defaults(do=_references)
+
+
+def _chosen(arguments: argparse.Namespace) -> list[tuple[str, tasks.Task]]:
+    """The (group, task) pairs that the arguments name."""
     groups = tasks.GROUPS if arguments.groups == "all" else arguments.groups.split(",")
-    chosen = [(group, task) for group in groups for task in tasks.group(group).values()]
-    if arguments.tasks:
-        names = arguments.tasks.split(",")
-        chosen = [(group, task) for group, task in chosen if task.name in names]
+    found = [(group, task) for group in groups for task in tasks.group(group).values()]
+    if arguments.tasks is None:
+        return found
+    names = set(arguments.tasks.split(","))
+    return [(group, task) for group, task in found if task.name in names]
+
+
+def _references(arguments: argparse.Namespace) -> None:
+    references.write([task for _, task in _chosen(arguments)])
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    chosen = _chosen(arguments)
     first, _, last = arguments.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
     settings = schedule.Settings(
@@ -50,6 +67,9 @@ def _run(arguments: argparse.Namespace) -> None:
         minutes=arguments.minutes,
         keep_trials=arguments.keep_trials,
     )
+    missing = [label for label in arguments.peers.split(",") if not peers.find(label).python.exists()]
+    if missing:
+        raise SystemExit(f"no environment in {peers.peers_folder()} for {', '.join(missing)}\nhint: make bench-peers")
     schedule.run(
         schedule.jobs(arguments.peers.split(","), chosen, seeds), settings, say=lambda line: print(line, flush=True)
     )
@@ -59,9 +79,8 @@ def _list(arguments: argparse.Namespace) -> None:
     for group in tasks.GROUPS:
         print(group)
         for task in tasks.group(group).values():
-            print(
-                f"  {task.name:<24} {len(task.space):>3} parameters, {task.objectives} objective(s), {task.trials} trials"
-            )
+            size = f"{len(task.space):>3} parameters, {task.objectives} objective(s), {task.trials} trials"
+            print(f"  {task.name:<24}{size}")
     print("peers\n  " + " ".join(peers.PEERS))
 
 

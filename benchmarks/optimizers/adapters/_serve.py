@@ -1,6 +1,6 @@
 """The adapter's side of the conversation: one JSON object per line, a request in, an answer out. Standard library only.
 
-start  {space, objectives, seed, trials, pending, limits, inputs, options}  -> {version}
+start  {space, objectives, seed, trials, pending, limits, inputs, earlier, options}  -> {version}
 ask    {}                                                                    -> {id, config}
 tell   {id, values or null, metrics, feasible}                               -> {}
 add    {results: [{config, values, metrics, feasible}, ...]}                 -> {}   found elsewhere, not asked for
@@ -33,7 +33,8 @@ class Problem:
     """What an optimizer is told before it begins; `objectives` values are to be minimised.
 
     `limits` are upper bounds on metrics; `inputs` are constraints on configurations; `pending` is how many trials are
-    under way at a time; `options` are the adapter's own.
+    under way at a time; `earlier` are studies of the same space, each with its `name`, `configs` and `values`;
+    `options` are the adapter's own.
     """
 
     space: Space
@@ -43,6 +44,7 @@ class Problem:
     pending: int
     limits: Mapping[str, float]
     inputs: list[Limit]
+    earlier: list[dict[str, Any]]
     options: Mapping[str, Any]
 
 

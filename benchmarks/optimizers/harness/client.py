@@ -16,9 +16,9 @@ from benchmarks.optimizers.harness.peers import Peer
 from benchmarks.optimizers.tasks import Task
 
 # One thread: several runs share a machine, and CPU seconds of one thread can be compared.
-_ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-} | {
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+) | {
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "PYTHONWARNINGS": "ignore",
@@ -64,6 +64,7 @@ class Client:
             pending=pending,
             limits=dict(task.limits),
             inputs=[asdict(limit) for limit in task.inputs],
+            earlier=[asdict(study) for study in task.earlier],
             options=dict(self.peer.options),
         )
         return str(answer["version"])

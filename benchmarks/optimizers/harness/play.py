@@ -50,9 +50,6 @@ def play(conversation: Conversation, task: Task, *, seed: int, pending: int = 1)
 
     Raises BadConfigError when the peer leaves the space.
     """
-    if task.earlier:
-        for study in task.earlier:
-            conversation.call("add", results=_results(study.configs, study.values))
     trials: list[Trial] = []
     chosen: dict[int, int] = {}
     cpu_s = [0.0] * task.trials
@@ -89,10 +86,3 @@ def _report(trial: Trial) -> dict[str, Any]:
     finite = trial.observed is not None and all(map(math.isfinite, trial.observed))
     values = list(trial.observed) if trial.observed is not None and finite else None
     return {"values": values, "metrics": dict(trial.outcome.metrics), "feasible": trial.feasible and finite}
-
-
-def _results(configs: tuple[Config, ...], values: tuple[tuple[float, ...], ...]) -> list[dict[str, Any]]:
-    return [
-        {"config": config, "values": list(found), "metrics": {}, "feasible": True}
-        for config, found in zip(configs, values, strict=True)
-    ]

@@ -9,7 +9,16 @@ from benchmarks.optimizers.tasks._base import Earlier, Outcome, Task
 
 __all__ = ["GROUPS", "Earlier", "Outcome", "Task", "find", "group"]
 
-GROUPS = ("synthetic", "noisy", "conditional", "many_dimensions")
+GROUPS = (
+    "ml",
+    "synthetic",
+    "noisy",
+    "conditional",
+    "many_dimensions",
+    "multi_objective",
+    "constrained",
+    "transfer",
+)
 
 
 @cache

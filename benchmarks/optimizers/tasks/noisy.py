@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.optimizers.spaces import Config, Space, choice, integer, real
 from benchmarks.optimizers.tasks import functions as f
 from benchmarks.optimizers.tasks._base import Task
+from benchmarks.optimizers.tasks.ml import table
 
 
 def _branin() -> Task:
@@ -76,5 +77,11 @@ def _training_error(c: Config) -> float:
     return 0.1 + 0.06 * lr**2 + 0.012 * decay**2 + depth + norm + batch + 1.5 * (c["smoothing"] - 0.09) ** 2
 
 
+def _boosting() -> Task:
+    """Real training runs (see ml.py), noise of 15 %."""
+    loss = table("boosting_friedman1")
+    return Task(name="boosting_noisy", space=loss.space, function=loss, noise=(0.07,))
+
+
 def tasks() -> list[Task]:
-    return [_branin(), _hartmann4(), _griewank5(), _training()]
+    return [_branin(), _hartmann4(), _griewank5(), _training(), _boosting()]
