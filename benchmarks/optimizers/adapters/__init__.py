@@ -1,1 +1,1 @@
-"""One module per library, run in that library's own environment: `python -P -m benchmarks.optimizers.adapters.optuna`."""
+"""One module per library, run in its own environment: `python -P -m benchmarks.optimizers.adapters.optuna`."""

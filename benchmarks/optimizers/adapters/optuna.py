@@ -1,4 +1,7 @@
-"""Optuna: option `sampler` is tpe, tpe-multivariate, gp or nsga2. Conditions by define-by-run; limits by `constraints_func`."""
+"""Optuna: option `sampler` is tpe, tpe-mv (multivariate, grouped), gp or nsga2.
+
+Conditions by define-by-run, limits by `constraints_func`. Input constraints are unknown to it: such trials fail.
+"""
 
 from __future__ import annotations
 
@@ -57,13 +60,13 @@ def _sampler(problem: Problem) -> BaseSampler:
     name, seed = problem.options["sampler"], problem.seed
     if name == "tpe":
         return TPESampler(seed=seed, **constraints)
-    if name == "tpe-multivariate":
+    if name == "tpe-mv":
         return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=problem.pending > 1, **constraints)
     if name == "gp":
         return GPSampler(seed=seed, **constraints)
     if name == "nsga2":
         return NSGAIISampler(seed=seed, **constraints)
-    raise ValueError(f"sampler: must be tpe, tpe-multivariate, gp or nsga2, got {name!r}")
+    raise ValueError(f"sampler: must be tpe, tpe-mv, gp or nsga2, got {name!r}")
 
 
 def _read_excess(trial: FrozenTrial) -> Sequence[float]:

@@ -1,1 +1,1 @@
-"""Runs peers on tasks: `peers` says who, `client` talks, `play` makes one run, `records` keeps it, `schedule` does them all."""
+"""Peers on tasks: `peers` says who, `client` talks, `play` makes a run, `records` keeps it, `schedule` does all."""

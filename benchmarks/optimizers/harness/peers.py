@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 SINGLE = ("ml", "synthetic", "noisy", "conditional", "many_dimensions")
 MULTI = ("multi_objective",)
 ALL = (*SINGLE, *MULTI, "constrained")
+WITHOUT_MULTI = (*SINGLE, "constrained")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,26 +66,20 @@ def checkout_commit() -> str:
 
 
 _PEERS = (
-    Peer(name="paretune", adapter="paretune"),
+    Peer(name="paretune", adapter="paretune", groups=(*ALL, "transfer")),
     Peer(name="random", adapter="random", environment="optuna", quick=True),
     Peer(name="sobol", adapter="sobol", environment="optuna", quick=True),
     Peer(name="optuna-tpe", adapter="optuna", environment="optuna", options={"sampler": "tpe"}, quick=True),
-    Peer(
-        name="optuna-tpe-mv",
-        adapter="optuna",
-        environment="optuna",
-        options={"sampler": "tpe-multivariate"},
-        quick=True,
-    ),
+    Peer(name="optuna-tpe-mv", adapter="optuna", environment="optuna", options={"sampler": "tpe-mv"}, quick=True),
     Peer(name="optuna-gp", adapter="optuna", environment="optuna", options={"sampler": "gp"}),
-    Peer(
-        name="optuna-nsga2",
-        adapter="optuna",
-        environment="optuna",
-        options={"sampler": "nsga2"},
-        groups=MULTI,
-        quick=True,
-    ),
+    Peer(name="optuna-nsga2", adapter="optuna", environment="optuna", options={"sampler": "nsga2"}, groups=MULTI),
+    Peer(name="nevergrad", adapter="nevergrad", environment="misc", quick=True),
+    Peer(name="skopt", adapter="skopt", environment="misc", groups=WITHOUT_MULTI),
+    Peer(name="ax", adapter="ax", environment="ax"),
+    Peer(name="hebo", adapter="hebo", environment="hebo", groups=WITHOUT_MULTI),
+    Peer(name="smac", adapter="smac", environment="smac"),
+    Peer(name="syne-tune", adapter="syne_tune", environment="syne"),
+    Peer(name="vizier", adapter="vizier", environment="vizier"),
 )
 
 PEERS = {peer.name: peer for peer in _PEERS}

@@ -32,7 +32,7 @@ def _wavy() -> Task:
 
 
 def _vessel() -> Task:
-    """The cost of a pressure vessel of two plate thicknesses in sixteenths of an inch (Sandgren, 1990; Coello, 2000)."""
+    """The cost of a pressure vessel, its plates in sixteenths of an inch (Sandgren, 1990; Coello, 2000)."""
 
     def outcome(c: Config) -> Outcome:
         shell, head, radius, length = c["shell"] / 16, c["head"] / 16, c["radius"], c["length"]

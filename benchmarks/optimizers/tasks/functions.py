@@ -1,4 +1,4 @@
-"""Closed-form test functions of a point x_d, minimised (Surjanovic and Bingham, sfu.ca/~ssurjano, unless said otherwise)."""
+"""Closed-form test functions of a point x_d, minimised (Surjanovic and Bingham, 2013, unless said otherwise)."""
 
 from __future__ import annotations
 

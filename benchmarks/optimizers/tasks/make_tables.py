@@ -1,4 +1,4 @@
-"""Train every configuration of the tables and fit their surrogates: `python -m benchmarks.optimizers.tasks.make_tables`.
+"""Train what the tables hold and fit their surrogates: `python -m benchmarks.optimizers.tasks.make_tables`.
 
 Four minutes of one thread. The tables are in the repository; making them anew with another scikit-learn changes tasks
 a little and makes earlier results incomparable.

@@ -5,6 +5,7 @@ Where the front is known in closed form its hypervolume is given; else reference
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -122,7 +123,7 @@ def network_cost(c: Config) -> float:
     """The logarithm (base 10) of a network's multiplications and activations for one image of 8 x 8 pixels."""
     widths = [64, c["width0"], *([c["width1"]] if "width1" in c else []), 10]
     activation = {"relu": 1, "tanh": 12, "logistic": 10}[c["activation"]]  # operations each, about
-    products = sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+    products = sum(a * b for a, b in itertools.pairwise(widths))
     return math.log10(products + activation * sum(widths[1:-1]))
 
 

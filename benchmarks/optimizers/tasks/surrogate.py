@@ -51,7 +51,7 @@ class Surrogate:
             node_t = np.where(inner_t, np.where(goes_left_t, self.left[node_t], self.right[node_t]), node_t)
 
     def _neighbours(self, x_f: Array) -> float:
-        """Shepard's inverse-distance mean (1968) of the nearest runs, faded out at the farthest so that it is continuous."""
+        """Shepard's inverse-distance mean (1968) of the nearest runs, the farthest faded out: it is continuous."""
         squared_n = np.sum(((self.X_nf - x_f) * self.scale_f) ** 2, axis=1)
         near = np.argpartition(squared_n, NEIGHBOURS)[: NEIGHBOURS + 1]
         distance = np.sqrt(squared_n[near])

@@ -9,7 +9,7 @@ from benchmarks.optimizers.spaces import Space, integer, real
 from benchmarks.optimizers.tasks import functions as f
 from benchmarks.optimizers.tasks._base import Task
 
-# Where the optimum goes, drawn once: numpy.random.default_rng(20).uniform(-1, 1, 5).round(3), times the box's half-width.
+# Where optima go, as shares of a box's half-width; drawn once, their definition is what stands here.
 _DRAWN = np.array([0.294, -0.462, 0.641, -0.213, 0.527])
 
 
