@@ -6,15 +6,19 @@ import argparse
 from pathlib import Path
 
 from benchmarks.optimizers import references, tasks
-from benchmarks.optimizers.harness import peers, schedule
+from benchmarks.optimizers.harness import latency, peers, records, schedule
+from benchmarks.optimizers.harness.client import Client
 
 HERE = Path(__file__).parent
+DOCS = peers.ROOT / "docs"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.optimizers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_run(commands.add_parser("run", help="run peers on groups of tasks"))
+    _add_latency(commands.add_parser("latency", help="measure the CPU time of one suggestion"))
+    _add_report(commands.add_parser("report", help="write the tables and the figure"))
     _add_references(commands.add_parser("references", help="compute what results are measured against"))
     commands.add_parser("list", help="list groups, tasks and peers").set_defaults(do=_list)
     arguments = parser.parse_args()
@@ -55,6 +59,48 @@ def _references(arguments: argparse.Namespace) -> None:
     references.write([task for _, task in _chosen(arguments)])
 
 
+def _add_latency(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--peers", default="paretune")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(latency.SIZES), help="numbers of observations")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--timeout", type=float, default=600.0)
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.set_defaults(do=_latency)
+
+
+def _latency(arguments: argparse.Namespace) -> None:
+    for label in _peers(arguments):
+        with Client(peers.find(label), timeout_s=arguments.timeout) as client:
+            version = client.start(latency.task(), seed=arguments.seed, pending=1, given=True)
+            line = latency.measure(client, seed=arguments.seed, sizes=arguments.sizes)
+        records.append(arguments.results / "latency.jsonl", {"peer": label, "version": version, **line})
+        print(f"{label}: {line}", flush=True)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--tables", type=Path, default=DOCS / "optimizers.md")
+    parser.add_argument("--figure", type=Path, default=DOCS / "optimizers.png")
+    parser.set_defaults(do=_report)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from benchmarks.optimizers.analysis import figure, tables
+
+    arguments.tables.write_text(tables.document(arguments.results), encoding="utf-8")
+    figure.write(arguments.results, arguments.figure)
+    print(f"written: {arguments.tables}, {arguments.figure}")
+
+
+def _peers(arguments: argparse.Namespace) -> list[str]:
+    """The labels asked for; leaves when one has no environment."""
+    labels: list[str] = arguments.peers.split(",")
+    missing = [label for label in labels if not peers.find(label).python.exists()]
+    if missing:
+        raise SystemExit(f"no environment in {peers.peers_folder()} for {', '.join(missing)}\nhint: make bench-peers")
+    return labels
+
+
 def _run(arguments: argparse.Namespace) -> None:
     chosen = _chosen(arguments)
     first, _, last = arguments.seeds.partition("-")
@@ -67,12 +113,7 @@ def _run(arguments: argparse.Namespace) -> None:
         minutes=arguments.minutes,
         keep_trials=arguments.keep_trials,
     )
-    missing = [label for label in arguments.peers.split(",") if not peers.find(label).python.exists()]
-    if missing:
-        raise SystemExit(f"no environment in {peers.peers_folder()} for {', '.join(missing)}\nhint: make bench-peers")
-    schedule.run(
-        schedule.jobs(arguments.peers.split(","), chosen, seeds), settings, say=lambda line: print(line, flush=True)
-    )
+    schedule.run(schedule.jobs(_peers(arguments), chosen, seeds), settings, say=lambda line: print(line, flush=True))
 
 
 def _list(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """The adapter's side of the conversation: one JSON object per line, a request in, an answer out. Standard library only.
 
-start  {space, objectives, seed, trials, pending, limits, inputs, earlier, options}  -> {version}
+start  {space, objectives, seed, trials, pending, limits, inputs, earlier, given, options}  -> {version}
 ask    {}                                                                    -> {id, config}
 tell   {id, values or null, metrics, feasible}                               -> {}
 add    {results: [{config, values, metrics, feasible}, ...]}                 -> {}   found elsewhere, not asked for
@@ -34,7 +34,7 @@ class Problem:
 
     `limits` are upper bounds on metrics; `inputs` are constraints on configurations; `pending` is how many trials are
     under way at a time; `earlier` are studies of the same space, each with its `name`, `configs` and `values`;
-    `options` are the adapter's own.
+    `given` says that observations will be added before the first is asked for; `options` are the adapter's own.
     """
 
     space: Space
@@ -45,6 +45,7 @@ class Problem:
     limits: Mapping[str, float]
     inputs: list[Limit]
     earlier: list[dict[str, Any]]
+    given: bool
     options: Mapping[str, Any]
 
 

@@ -27,8 +27,6 @@ _QUIET = 50  # the level of critical messages
 
 
 class Smac:
-    """Option `given`: observations are added from outside, so no initial design stands before the model."""
-
     def __init__(self, problem: Problem) -> None:
         self._several = problem.objectives > 1
         self._penalty = Penalty(problem.objectives)
@@ -43,7 +41,7 @@ class Smac:
             output_directory=tempfile.mkdtemp(),
         )
         more: dict[str, Any] = {"multi_objective_algorithm": ParEGO(scenario)} if self._several else {}
-        if problem.options.get("given"):
+        if problem.given:  # no initial design, which would stand before the model
             more["initial_design"] = HyperparameterOptimizationFacade.get_initial_design(
                 scenario, n_configs=0, additional_configs=[self._space.get_default_configuration()]
             )

@@ -1,4 +1,4 @@
-"""The harness's side of the conversation: an adapter as a subprocess that is asked and told (see adapters/_serve.py)."""
+"""The harness's side of the conversation: an adapter as a subprocess that is asked and told (adapters/_serve.py)."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def start(self, task: Task, *, seed: int, pending: int) -> str:
-        """Begin a run; returns the library's version."""
+    def start(self, task: Task, *, seed: int, pending: int, given: bool = False) -> str:
+        """Begin a run; returns the library's version. `given`: observations will be added before the first is asked."""
         answer = self.call(
             "start",
             space=task.space.to_data(),
@@ -65,6 +65,7 @@ class Client:
             limits=dict(task.limits),
             inputs=[asdict(limit) for limit in task.inputs],
             earlier=[asdict(study) for study in task.earlier],
+            given=given,
             options=dict(self.peer.options),
         )
         return str(answer["version"])

@@ -59,7 +59,7 @@ def _rastrigin20() -> Task:
 
 
 def _sparse60() -> Task:
-    """As a lasso's penalties per feature group: eight of sixty matter, neighbours interact, the others are nearly flat."""
+    """As a lasso's penalties per feature group: eight of sixty matter, neighbours interact, others are nearly flat."""
 
     def loss(config: dict[str, float]) -> float:
         x_d = f.point(config, 60)
