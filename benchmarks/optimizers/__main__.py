@@ -32,7 +32,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", default="0-9", help="0-9, or 3")
     parser.add_argument("--pending", type=int, default=1, help="trials under way at a time")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time")
-    parser.add_argument("--timeout", type=float, default=300.0, help="seconds that one answer may take")
+    parser.add_argument("--timeout", type=float, default=1800.0, help="seconds that one answer may take")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after these")
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--keep-trials", action="store_true", help="also write every trial's configuration and values")

@@ -108,8 +108,8 @@ class Limit:
     def value(self, config: Mapping[str, Any]) -> float:
         """The left-hand side; absent parameters count as 0 in a sum, 1 in a product."""
         if self.kind == "sum":
-            return sum(weight * config.get(name, 0.0) for name, weight in self.weights)
-        return math.prod(config.get(name, 1.0) for name, _ in self.weights)
+            return float(sum(weight * config.get(name, 0.0) for name, weight in self.weights))
+        return float(math.prod(config.get(name, 1.0) for name, _ in self.weights))
 
     def kept(self, config: Mapping[str, Any]) -> bool:
         return self.value(config) <= self.upper * (1 + 1e-9)  # a sum that is meant to be 1 may come out as 1 + 2e-16

@@ -52,14 +52,16 @@ def _incumbents(run: Run) -> list[float | None]:
     true = {trial.number: trial.outcome.values[0] for trial in run.trials if trial.outcome.values}
     progress: list[float | None] = []
     best_observed, incumbent = float("inf"), None
+    recommended = False
     for count, trial in enumerate(run.trials, start=1):
-        if trial.feasible and trial.observed is not None and trial.observed[0] < best_observed:
-            best_observed, incumbent = trial.observed[0], true[trial.number]
-        progress.append(incumbent)
+        better = trial.feasible and trial.observed is not None and trial.observed[0] < best_observed
+        if better and trial.observed is not None:
+            best_observed = trial.observed[0]
         if count in run.chosen:
-            progress[-1] = true[run.chosen[count]]
-        elif run.chosen and progress[:-1]:
-            progress[-1] = progress[-2]  # between recommendations the last one stands
+            incumbent, recommended = true[run.chosen[count]], True
+        elif better and not recommended:  # once there are recommendations, the last one stands until the next
+            incumbent = true[trial.number]
+        progress.append(incumbent)
     return progress
 
 

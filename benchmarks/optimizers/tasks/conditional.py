@@ -38,11 +38,11 @@ def _families() -> Task:
             return 0.27 + 0.05 * math.log2(c["k"] / 9) ** 2 / 4 + (0.015 if c["weights"] == "uniform" else 0.0)
         if c["model"] == "forest":
             leaf = 0.012 * math.log2(c["leaf"] / 3) ** 2
-            return 0.17 + leaf + 0.25 * (c["features"] - 0.31) ** 2 + 0.1 * (c["rows"] - 0.78) ** 2
+            return float(0.17 + leaf + 0.25 * (c["features"] - 0.31) ** 2 + 0.1 * (c["rows"] - 0.78) ** 2)
         off = math.log10(c["lr"]) + 2.6 + 0.35 * math.log2(c["width"] / 90) / 2
         shape = 0.008 * math.log2(c["width"] / 180) ** 2 + 0.012 * (c["layers"] - 3) ** 2
         drop = 0.35 * (c["dropout"] - 0.06 * c["layers"]) ** 2
-        return 0.11 + 0.2 * (1 - math.exp(-0.6 * off**2)) + shape + drop + _ACTIVATION[c["activation"]]
+        return float(0.11 + 0.2 * (1 - math.exp(-0.6 * off**2)) + shape + drop + _ACTIVATION[c["activation"]])
 
     lr = 10 ** (-2.6 - 0.35 * math.log2(180 / 90) / 2)
     optimum = {"model": "network", "lr": lr, "width": 180, "layers": 3, "dropout": 0.18, "activation": "silu"}
@@ -67,7 +67,7 @@ def _decoy() -> Task:
 
     def loss(c: Config) -> float:
         if c["method"] == "safe":
-            return 0.30 + 0.08 * ((c["a"] - 0.62) ** 2 + (c["b"] - 0.27) ** 2)
+            return float(0.30 + 0.08 * ((c["a"] - 0.62) ** 2 + (c["b"] - 0.27) ** 2))
         off = (math.log10(c["u"]) + 1.4) ** 2 / 0.8 + (c["v"] - 0.71) ** 2 / 0.12 + (c["w"] - 13) ** 2 / 160
         return 0.05 + 0.65 * (1 - math.exp(-off))
 
@@ -117,7 +117,9 @@ def _optimizer_loss(c: Config) -> float:
         effective = lr - math.log10(1 - c["momentum"])
         return (0.10 if c["momentum_kind"] == "nesterov" else 0.14) + 0.12 * (effective + 0.3) ** 2
     if c["optimizer"] == "adam":
-        return 0.16 * (lr + 2.9) ** 2 + 40 * (c["beta2"] - 0.97) ** 2 + 0.03 * (math.log10(c["decay"]) + 2.2) ** 2
+        return float(
+            0.16 * (lr + 2.9) ** 2 + 40 * (c["beta2"] - 0.97) ** 2 + 0.03 * (math.log10(c["decay"]) + 2.2) ** 2
+        )
     return 0.06 + 0.25 * (lr + 3.8) ** 2 + 0.015 * math.log2(c["block"] / 64) ** 2
 
 
@@ -125,8 +127,8 @@ def _schedule_loss(c: Config) -> float:
     if c["schedule"] == "constant":
         return 0.15
     if c["schedule"] == "step":
-        return 0.05 + 0.01 * (c["steps"] - 3) ** 2 + 0.2 * (c["drop"] - 0.3) ** 2
-    return 1.5 * (c["warmup"] - 0.11) ** 2
+        return float(0.05 + 0.01 * (c["steps"] - 3) ** 2 + 0.2 * (c["drop"] - 0.3) ** 2)
+    return float(1.5 * (c["warmup"] - 0.11) ** 2)
 
 
 def _pipeline() -> Task:
@@ -160,7 +162,7 @@ def _pipeline() -> Task:
 def _pipeline_error(c: Config) -> float:
     if c["model"] == "tree":
         made = {"raw": 0.0, "scale": 0.0, "reduce": 0.08, "select": 0.01}[c["prepare"]]
-        return 0.17 + made + 0.0015 * (c["depth"] - 7) ** 2
+        return float(0.17 + made + 0.0015 * (c["depth"] - 7) ** 2)
     made = {"raw": 0.25, "scale": 0.02, "reduce": 0.0, "select": 0.03}[c["prepare"]]
     if c["prepare"] == "reduce":
         made += 0.6 * (c["kept"] - 0.86) ** 2
@@ -170,7 +172,9 @@ def _pipeline_error(c: Config) -> float:
     if c["kernel"] == "linear":
         return 0.13 + made + 0.012 * (cost + 1.2) ** 2
     if c["kernel"] == "polynomial":
-        return 0.08 + made + 0.02 * (c["degree"] - 3) ** 2 + 0.03 * (c["coef"] - 1.2) ** 2 + 0.008 * (cost - 0.2) ** 2
+        return float(
+            0.08 + made + 0.02 * (c["degree"] - 3) ** 2 + 0.03 * (c["coef"] - 1.2) ** 2 + 0.008 * (cost - 0.2) ** 2
+        )
     gamma = math.log10(c["gamma"]) + 2.3
     ridge = gamma + 0.5 * (cost - 1.1)
     return 0.04 + made + 0.8 * (1 - math.exp(-0.25 * ridge**2 - 0.04 * (cost - 1.1) ** 2))
@@ -187,7 +191,7 @@ def _layers() -> Task:
         wrong = sum(0.02 * math.log2(c[f"width{i}"] / (240 / 2**i)) ** 2 for i in range(count))
         depth = (0.0, 0.12, 0.05, 0.0, 0.03)[count]
         lr = 0.05 * (math.log10(c["lr"]) + 2.2 + 0.25 * count) ** 2
-        return 0.09 + depth + wrong / count + lr + 0.3 * (c["dropout"] - 0.08 * count) ** 2
+        return float(0.09 + depth + wrong / count + lr + 0.3 * (c["dropout"] - 0.08 * count) ** 2)
 
     optimum = {"lr": 10**-2.95, "layers": 3, **{f"width{i}": w for i, w in enumerate(target)}, "dropout": 0.24}
     return Task(name="layers", space=space, function=error, best=0.09, optimum=optimum)

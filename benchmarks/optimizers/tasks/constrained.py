@@ -113,7 +113,7 @@ def _batches() -> Task:
         short = 0.03 * (12 - math.log2(together))  # never negative: the product is limited
         split = 0.012 * math.log2(c["accumulate"] / 8) ** 2
         shares = 0.3 * (1 - c["share_a"] - c["share_b"]) + 0.8 * (c["share_a"] - 0.62) ** 2
-        return 0.1 + short + split + shares + 0.05 * (math.log10(c["lr"]) + 2.7) ** 2
+        return float(0.1 + short + split + shares + 0.05 * (math.log10(c["lr"]) + 2.7) ** 2)
 
     return Task(
         name="batches",

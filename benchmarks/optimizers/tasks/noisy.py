@@ -74,7 +74,7 @@ def _training_error(c: Config) -> float:
     depth = 0.008 * (c["layers"] - 5) ** 2 * (2 if c["norm"] == "none" else 1)
     norm = {"none": 0.12, "batch": 0.02, "layer": 0.0, "group": 0.03}[c["norm"]]
     batch = 0.01 * math.log2(c["batch"] / 64) ** 2
-    return 0.1 + 0.06 * lr**2 + 0.012 * decay**2 + depth + norm + batch + 1.5 * (c["smoothing"] - 0.09) ** 2
+    return float(0.1 + 0.06 * lr**2 + 0.012 * decay**2 + depth + norm + batch + 1.5 * (c["smoothing"] - 0.09) ** 2)
 
 
 def _boosting() -> Task:

@@ -37,8 +37,12 @@ class Surrogate:
     bounds: Array  # the least and greatest y; predictions stay within
 
     def predict(self, x_f: Array) -> float:
-        parts = np.array([self._forest(x_f), self._neighbours(x_f), float(quadratic_terms(x_f) @ self.quadratic_p)])
-        return float(np.clip(self.weights @ parts, self.bounds[0], self.bounds[1]))
+        parts = (self._forest, self._neighbours, self._quadratic)
+        total = sum(weight * part(x_f) for weight, part in zip(self.weights.tolist(), parts, strict=True) if weight)
+        return float(min(max(total, self.bounds[0]), self.bounds[1]))
+
+    def _quadratic(self, x_f: Array) -> float:
+        return float(quadratic_terms(x_f) @ self.quadratic_p)
 
     def _forest(self, x_f: Array) -> float:
         node_t = self.roots_t.copy()
@@ -79,9 +83,7 @@ def fit(X_nf: Array, y_n: Array, *, seed: int = 0) -> tuple[Surrogate, float]:
     for fold in range(5):
         held = folds_n == fold
         part = _parts(X_nf[~held], y_n[~held], seed=seed)
-        parts_n3[held] = [
-            (part._forest(x), part._neighbours(x), float(quadratic_terms(x) @ part.quadratic_p)) for x in X_nf[held]
-        ]
+        parts_n3[held] = [(part._forest(x), part._neighbours(x), part._quadratic(x)) for x in X_nf[held]]
     weights, _ = nnls(parts_n3 - y_n.mean(), y_n - y_n.mean())
     weights = weights / weights.sum()
     left_out = np.clip(parts_n3 @ weights, y_n.min(), y_n.max())
