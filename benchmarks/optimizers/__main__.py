@@ -28,7 +28,7 @@ def main() -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("groups", help=f"comma-separated, of {', '.join(tasks.GROUPS)}; or all")
     parser.add_argument("--peers", default="paretune", help="comma-separated names, each with :option=value ...")
-    parser.add_argument("--tasks", help="comma-separated: only these")
+    parser.add_argument("--tasks", help="comma-separated: only these; or core, a few for slow libraries")
     parser.add_argument("--seeds", default="0-9", help="0-9, or 3")
     parser.add_argument("--pending", type=int, default=1, help="trials under way at a time")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time")
@@ -51,7 +51,7 @@ def _chosen(arguments: argparse.Namespace) -> list[tuple[str, tasks.Task]]:
     found = [(group, task) for group in groups for task in tasks.group(group).values()]
     if arguments.tasks is None:
         return found
-    names = set(arguments.tasks.split(","))
+    names = set(tasks.CORE if arguments.tasks == "core" else arguments.tasks.split(","))
     return [(group, task) for group, task in found if task.name in names]
 
 

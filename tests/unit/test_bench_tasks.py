@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from benchmarks.optimizers import references, tasks
-from benchmarks.optimizers.analysis.scores import CORE
 from benchmarks.optimizers.references import legal, moved
 from benchmarks.optimizers.spaces import Space
 from benchmarks.optimizers.tasks import Task
@@ -86,7 +85,7 @@ def test_the_reference_leaves_room_to_be_better_than_random(task: Task) -> None:
 
 def test_names_are_unique_and_core_names_exist() -> None:
     assert len({task.name for task in ALL}) == len(ALL)
-    assert {tasks.find(name).name for name in CORE} == set(CORE)
+    assert {tasks.find(name).name for name in tasks.CORE} == set(tasks.CORE)
 
 
 def test_noise_depends_on_seed_and_index_alone() -> None:

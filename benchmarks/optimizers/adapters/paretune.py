@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import paretune as pt
-from paretune.records import Suggestion
-
 from benchmarks.optimizers.adapters._serve import Problem, Result, serve
 from benchmarks.optimizers.spaces import Config, Limit, Parameter
+from paretune.records import Suggestion
 
 
 class Paretune:

@@ -26,19 +26,6 @@ Line = Mapping[str, Any]
 CLIP = 2.0
 SHARES = (1 / 3, 1 / 2, 2 / 3, 1.0)  # of the trials: 20, 30, 40 and 60 of 60
 
-CORE = (
-    "penalised_diabetes",
-    "network_digits",
-    "levy5",
-    "ackley6_mixed",
-    "hartmann4_noisy",
-    "families",
-    "wavy",
-    "network_size",
-    "zdt2",
-)
-"""For libraries too slow for the whole collection: one or two tasks of a group each, chosen before any was run."""
-
 
 @dataclass(frozen=True, slots=True)
 class Results:
@@ -117,4 +104,4 @@ def table(results: Results, task: Task, against: Reference, shares: Sequence[flo
 
 def group_tasks(group: str) -> list[Task]:
     """The tasks of a group, or of `core`."""
-    return [tasks.find(name) for name in CORE] if group == "core" else list(tasks.group(group).values())
+    return [tasks.find(name) for name in tasks.CORE] if group == "core" else list(tasks.group(group).values())

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.optimizers.tasks._base import Earlier, Outcome, Task
 
-__all__ = ["GROUPS", "Earlier", "Outcome", "Task", "find", "group"]
+__all__ = ["CORE", "GROUPS", "Earlier", "Outcome", "Task", "find", "group"]
 
 GROUPS = (
     "ml",
@@ -19,6 +19,19 @@ GROUPS = (
     "constrained",
     "transfer",
 )
+
+CORE = (
+    "penalised_diabetes",
+    "network_digits",
+    "levy5",
+    "ackley6_mixed",
+    "hartmann4_noisy",
+    "families",
+    "wavy",
+    "network_size",
+    "zdt2",
+)
+"""For libraries too slow for the whole collection: one or two tasks of a group each, chosen before any was run."""
 
 
 @cache
