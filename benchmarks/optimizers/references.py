@@ -44,6 +44,14 @@ class Reference:
     random: float
 
 
+def of(task: Task) -> Reference:
+    """A task's reference; raises ValueError where none was computed."""
+    if task.name not in load():
+        command = f"python -m benchmarks.optimizers references --tasks {task.name}"
+        raise ValueError(f"references.json: has no {task.name}\nhint: {command}")
+    return load()[task.name]
+
+
 @cache
 def load() -> Mapping[str, Reference]:
     """The references by their tasks' names."""

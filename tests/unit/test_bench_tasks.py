@@ -29,7 +29,7 @@ def test_the_stated_optimum_has_the_stated_value(task: Task) -> None:
     assert task.optimum is not None
     outcome = task.evaluate(task.optimum)
     assert task.feasible(outcome)
-    assert outcome.values == pytest.approx((task.best,), abs=5e-4, rel=2e-6)
+    assert outcome.values == pytest.approx((task.best,), abs=1e-6, rel=1e-6)
 
 
 @with_optimum

@@ -35,7 +35,8 @@ _INK, _MUTED, _LINE = "#16202e", "#5d6b7e", "#e3e7ed"
 def write(folder: Path, target: Path) -> None:
     """Draw the sequential results of a folder as a PNG of about 2,000 x 1,300 pixels."""
     data = pd.DataFrame(list(_rows(scores.load(folder, SEQUENTIAL))))
-    png = vl_convert.vegalite_to_png(chart(data).to_json(), scale=2)
+    version = "_".join(alt.SCHEMA_VERSION.split(".")[:2])
+    png = vl_convert.vegalite_to_png(chart(data).to_json(), vl_version=version, scale=2)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(png)
 
@@ -97,13 +98,13 @@ _OURS_FIRST = ("paretune",)
 def _panel(data: pd.DataFrame, title: str, peers: list[str]) -> alt.LayerChart | None:
     if data.empty:
         return None
-    ours = alt.datum.peer == "paretune"
+    ours, theirs = alt.datum.peer == "paretune", alt.datum.peer != "paretune"
     x = alt.X("share:Q", title="share of the trials", axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]))
     y = alt.Y("mean:Q", title=None, scale=alt.Scale(type="sqrt", domainMin=0, nice=True), axis=alt.Axis(tickCount=6))
     colour = alt.Color("peer:N", scale=alt.Scale(domain=peers, range=_range(peers)), sort=peers)
     base = alt.Chart(data, title=alt.Title(title, fontSize=14, fontWeight=600, offset=8, color=_INK))
     band = base.transform_filter(ours).mark_area(opacity=0.16, color=_OURS).encode(x=x, y="low:Q", y2="high:Q")
-    others = base.transform_filter(~ours).mark_line(strokeWidth=1.8, opacity=0.9).encode(x=x, y=y, color=colour)
+    others = base.transform_filter(theirs).mark_line(strokeWidth=1.8, opacity=0.9).encode(x=x, y=y, color=colour)
     front = base.transform_filter(ours).mark_line(strokeWidth=4).encode(x=x, y=y, color=colour)
     return alt.layer(band, others, front).properties(width=290, height=220)
 

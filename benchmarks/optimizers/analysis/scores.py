@@ -56,13 +56,13 @@ def load(folder: Path, mode: str) -> Results:
 
 def reference(task: Task, results: Sequence[Results]) -> Reference:
     """The task's reference, its best improved by any run where no closed form gives it."""
-    known = references.load()[task.name]
+    known = references.of(task)
     lines = [line for each in results for line in each.of_task(task.name) if line["best"]]
     finals = [float(line["best"][-1][1]) for line in lines]
     if task.objectives > 1:
-        best = known.best if task.best_volume is not None else max([known.best, *finals])
+        best = max([known.best, *finals]) if task.best_volume is None else task.best_volume
     elif task.best is not None:
-        best = known.best
+        best = task.best
     else:
         best = min([known.best, *(float(value) for line in lines for _, value in line["best"])])
     return Reference(best=best, random=known.random)

@@ -65,7 +65,7 @@ def document(folder: Path) -> str:
         made = board(group, sequential, [pending])
         if made.regrets:
             parts += [f"## {TITLES[group]}", _group(made), _per_task(made)]
-        if made.regrets and made.tasks[0].objectives > 1:
+        if made.complete() and made.tasks[0].objectives > 1:
             parts.append(_volumes(made, sequential))
         if group == "constrained" and made.regrets:
             parts.append(_infeasible(made, sequential))
@@ -97,11 +97,11 @@ def _group(made: Board) -> str:
         low_k, high_k = bootstrap.interval(of_peer)
         cells = [_spread(*entry) for entry in zip(mean_k, low_k, high_k, strict=True)]
         rows.append([_bold(peer), *cells, f"{ranks[peer]:.1f}", _seeds(of_peer)])
-    text = markdown(["", *heads, "rank", "seeds"], rows)
+    text = markdown(["", *heads, "rank", "seeds"], rows) if rows else "No peer has run all of these tasks yet."
     partial = {peer: len(by_task) for peer, by_task in made.regrets.items() if peer not in peers}
     if partial:
         listed = ", ".join(f"{peer} ({count} of {len(made.tasks)})" for peer, count in sorted(partial.items()))
-        text += f"\n\nNot in the table, having run only some of its tasks: {listed}."
+        text += f"\n\nHaving run only some of the tasks: {listed}."
     return text
 
 
