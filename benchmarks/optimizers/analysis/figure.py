@@ -35,8 +35,7 @@ _INK, _MUTED, _LINE = "#16202e", "#5d6b7e", "#e3e7ed"
 def write(folder: Path, target: Path) -> None:
     """Draw the sequential results of a folder as a PNG of about 2,000 x 1,300 pixels."""
     data = pd.DataFrame(list(_rows(scores.load(folder, SEQUENTIAL))))
-    version = "_".join(alt.SCHEMA_VERSION.split(".")[:2])
-    png = vl_convert.vegalite_to_png(chart(data).to_json(), vl_version=version, scale=2)
+    png = vl_convert.vegalite_to_png(chart(data).to_dict(), scale=2)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(png)
 
