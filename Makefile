@@ -12,7 +12,7 @@ export RAY_worker_niceness ?= 0
 export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-slow test-faults bench bench-overhead demo docs screenshot build clean
+.PHONY: help setup check format test test-slow test-faults bench bench-overhead bench-peers bench-optimizers bench-report demo docs screenshot build clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,21 @@ bench: bench-overhead ## Every benchmark of BENCHMARKS.md
 bench-overhead: $(STAMP) ## Seconds per trial beyond the training itself, against bare Ray Tune
 	$(BIN)/python benchmarks/overhead.py inline --trials 200 --rounds 3
 	$(BIN)/python benchmarks/overhead.py distributed --trials 20
+
+bench-peers: ## Environments of the libraries that paretune is compared with, in PARETUNE_PEERS
+	benchmarks/optimizers/install.sh
+
+# make bench-optimizers GROUPS=ml,noisy PEERS=paretune,ax SEEDS=0-4 PENDING=8
+GROUPS ?= all
+PEERS ?= paretune,random,sobol,optuna-tpe,optuna-tpe-mv,optuna-gp,optuna-nsga2,nevergrad
+SEEDS ?= 0-9
+PENDING ?= 1
+WORKERS ?= 1
+bench-optimizers: $(STAMP) ## Results after equal numbers of trials against other libraries: GROUPS, PEERS, SEEDS, PENDING, WORKERS
+	$(BIN)/python -m benchmarks.optimizers run $(GROUPS) --peers $(PEERS) --seeds $(SEEDS) --pending $(PENDING) --workers $(WORKERS)
+
+bench-report: $(STAMP) ## docs/optimizers.md and its figure from the results that are there
+	$(BIN)/python -m benchmarks.optimizers report
 
 demo: $(STAMP) ## Search a small CNN for error and latency: two minutes, then a report
 	$(BIN)/paretune run search_spaces/cnn.yaml
