@@ -22,6 +22,7 @@ from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.knowledge import Knowledge, learn, results
 from paretune.algorithms._gp.optimize import Candidate, Search
+from paretune.algorithms._gp.parego import MOST, draw_weights
 from paretune.algorithms._gp.settings import GP
 from paretune.algorithms._gp.transfer import SourceMean, source_means
 from paretune.algorithms._initial import next_initial
@@ -77,6 +78,8 @@ class GaussianProcess:
         return [entry for entry in ahead[len(pending) :] if isinstance(entry, Proposal)]
 
     def _modelled(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
+        if len(self._objectives) > MOST:
+            return self._scalarised(history, waiting, rng)
         knowledge = self._learn(history, warp=(len(history) + len(waiting)) % 2 == 0)
         names = self._objectives.outcome_names
         with reproducible(seed := int(rng.integers(2**31))):
@@ -90,6 +93,14 @@ class GaussianProcess:
             sd=dict(zip(names, sd_1o[0].tolist(), strict=True)),
             fit=dict(zip(names, knowledge.surrogate.hyperparameters(self._encoding.labels), strict=True)),
         )
+
+    def _scalarised(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
+        weights_m = draw_weights(len(self._objectives), rng)
+        with reproducible(seed := int(rng.integers(2**31))):
+            knowledge = learn(history, self._objectives, self._encoding, weights_m=weights_m)
+            found = self._search(knowledge, history, waiting, seed)
+        weights = dict(zip(self._objectives.names, weights_m.tolist(), strict=True))
+        return Proposal(config=found.config, origin="model", acquisition=found.value, fit={"weights": weights})
 
     def _learn(self, history: Sequence[Observation], *, warp: bool) -> Knowledge:
         """What the history teaches; every second time without a warp of the outcomes.

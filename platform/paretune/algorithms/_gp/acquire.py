@@ -24,8 +24,8 @@ from paretune.algorithms._gp.surrogate import Surrogate
 
 Array = npt.NDArray[np.float64]
 
-_DRAWS = 32
-_DRAWS_SEVERAL = 16  # each has its own front
+_DRAWS = {1: 32, 2: 16, 3: 8, 4: 4}
+"""By the number of objectives: each draw has its own front, which is cut into the more boxes the more objectives."""
 
 _CAUTION = 2.0
 """The power of a limit's probability. Where the best lies on a limit, expected improvement alone (1) has most of its
@@ -57,8 +57,7 @@ class Acquisition:
         self._limits = [(j, float(limit)) for j, limit in enumerate(limits_o) if np.isfinite(limit)]
         imagined_pf = torch.from_numpy(np.concatenate([leaders_bf, pending_pf]))
         self._m = m = len(reference_m)
-        draws = _DRAWS if m == 1 else _DRAWS_SEVERAL
-        normal_osp = _normal(len(limits_o), draws, len(imagined_pf), seed)
+        normal_osp = _normal(len(limits_o), _DRAWS[m], len(imagined_pf), seed)
         with torch.no_grad():
             grown = [
                 posterior.imagine(imagined_pf, normal_sp)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from paretune.algorithms._gp.calibration import rounded
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
+from paretune.algorithms._gp.parego import chebyshev
 from paretune.algorithms._gp.surrogate import Surrogate, fit
 from paretune.algorithms._gp.transfer import SourceMean, priors
 from paretune.objective import Objectives
@@ -26,6 +27,7 @@ Array = npt.NDArray[np.float64]
 
 _LEADERS = 10
 _LEADERS_SEVERAL = 30
+_LEADERS_MANY = 20  # from three objectives on: boxes
 """What is imagined anew in every draw: whatever may be the best, or on the front, when noise is taken away."""
 
 _MOST = 500
@@ -58,15 +60,21 @@ def learn(
     sources: Sequence[Sequence[SourceMean]] = (),
     *,
     warp: bool = False,
+    weights_m: Array | None = None,
 ) -> Knowledge:
     """Fit the models; `history` must hold at least one result.
 
-    `sources` are what earlier studies expect; with `warp` a single objective may be warped.
+    `sources` are what earlier studies expect; with `warp` a single objective may be warped; with `weights_m` the
+    objectives are scalarised to one, which comes before the outcomes under a limit.
     """
     known, settled = _kept(results(history, objectives), objectives)
     X_nf = encoding.features([observation.config for observation in known])
     Y_no = np.clip([objectives.outcomes(observation.metrics) for observation in known], -_LARGEST, _LARGEST)
     m, limits_o, given_m = len(objectives), objectives.limits(), objectives.reference_point()
+    if weights_m is not None:
+        limited = np.isfinite(limits_o)
+        Y_no = np.column_stack([chebyshev(Y_no[:, :m], weights_m), Y_no[:, limited]])
+        m, limits_o, given_m = 1, np.array([np.inf, *limits_o[limited]]), np.array([np.nan])
     others = np.full(len(limits_o) - m, np.nan)  # which have no reference
     keep_o = np.fmax([*given_m, *others], np.where(np.isfinite(limits_o), limits_o, np.nan))
     d = len(encoding.space)
@@ -76,7 +84,7 @@ def learn(
         Y_no,
         dimensions=d,
         keep_m=keep_o,
-        members=_members(len(known)),
+        members=_members(len(known), m),
         settled=settled,
         warp=warp,
         priors=[*expected, *(None for _ in others)],
@@ -98,9 +106,12 @@ def learn(
     )
 
 
-def _members(n: int) -> int:
-    """How many sets of hyperparameters stand for the plausible ones: the more results, the more alike these are."""
-    return 8 if n <= 60 else 4 if n <= 120 else 1
+def _members(n: int, m: int) -> int:
+    """How many sets of hyperparameters stand for the plausible ones: the more results, the more alike these are.
+
+    One from three objectives on, where the time goes into their boxes.
+    """
+    return 1 if m > 2 or n > 120 else 4 if n > 60 else 8
 
 
 def _kept(known: list[Observation], objectives: Objectives) -> tuple[list[Observation], int]:
@@ -148,10 +159,11 @@ def _leading(predicted_nm: Array, excess_no: Array) -> npt.NDArray[np.intp]:
     What breaks a limit comes after all that keeps it, by how far it is beyond: `excess_no`, in standard deviations.
     """
     broken_n = np.maximum(excess_no, 0).max(axis=1)
-    if predicted_nm.shape[1] == 1:
+    m = predicted_nm.shape[1]
+    if m == 1:
         return np.lexsort((predicted_nm[:, 0], broken_n))[:_LEADERS]
     ranks_n = _ranks(predicted_nm)
-    return np.lexsort((ranks_n, broken_n))[:_LEADERS_SEVERAL]
+    return np.lexsort((ranks_n, broken_n))[: _LEADERS_SEVERAL if m == 2 else _LEADERS_MANY]
 
 
 def _ranks(Y_nm: Array) -> Array:
