@@ -25,7 +25,9 @@ from paretune.algorithms._gp.surrogate import Surrogate
 Array = npt.NDArray[np.float64]
 
 _DRAWS = {1: 32, 2: 16, 3: 8, 4: 4}
-"""By the number of objectives: each draw has its own front, which is cut into the more boxes the more objectives."""
+"""By the number of objectives, shared out among the members: each draw has its own front, which is cut into the more
+boxes the more objectives."""
+_FEWEST = 4  # draws of a member
 
 _CAUTION = 2.0
 """The power of a limit's probability. Where the best lies on a limit, expected improvement alone (1) has most of its
@@ -57,7 +59,9 @@ class Acquisition:
         self._limits = [(j, float(limit)) for j, limit in enumerate(limits_o) if np.isfinite(limit)]
         imagined_pf = torch.from_numpy(np.concatenate([leaders_bf, pending_pf]))
         self._m = m = len(reference_m)
-        normal_osp = _normal(len(limits_o), _DRAWS[m], len(imagined_pf), seed)
+        members = len(surrogate.posteriors[0].mean_k)
+        draws = max(_FEWEST, _DRAWS[m] // members)
+        normal_osp = _normal(len(limits_o), draws, len(imagined_pf), seed)
         with torch.no_grad():
             grown = [
                 posterior.imagine(imagined_pf, normal_sp)

@@ -109,9 +109,9 @@ def learn(
 def _members(n: int, m: int) -> int:
     """How many sets of hyperparameters stand for the plausible ones: the more results, the more alike these are.
 
-    One from three objectives on, where the time goes into their boxes.
+    Fewer for two objectives and one for more, where the time goes into their boxes.
     """
-    return 1 if m > 2 or n > 120 else 4 if n > 60 else 8
+    return 1 if m > 2 or n > 120 else 4 if m == 2 or n > 60 else 8
 
 
 def _kept(known: list[Observation], objectives: Objectives) -> tuple[list[Observation], int]:
