@@ -18,8 +18,10 @@ from scipy.stats import norm, qmc
 
 from paretune.algorithms._gp.belief import Belief
 from paretune.algorithms._gp.boxes import Boxes
+from paretune.algorithms._gp.criteria import CRITERIA, View
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.improvement import log_expected_improvement, log_expected_overlap, log_mean_exp
+from paretune.algorithms._gp.process import Posterior
 from paretune.algorithms._gp.surrogate import Surrogate
 
 Array = npt.NDArray[np.float64]
@@ -40,7 +42,8 @@ class Acquisition:
     """The logarithm of the expected improvement, times the probability of ending well where trials have failed.
 
     `leaders_bf` are the observed points that may be the best (or on the front), `pending_pf` what is under way;
-    `limits_o` are infinite where there is none; `belief` is what the user's beliefs add.
+    `limits_o` are infinite where there is none; `belief` is what the user's beliefs add. For one objective another
+    `criterion` may stand for noisy expected improvement (see `criteria`); `anchors_af` are points all over the space.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class Acquisition:
         limits_o: Array,
         feasibility: Feasibility | None,
         belief: Belief | None = None,
+        criterion: str | None = None,
+        anchors_af: Array | None = None,
         seed: int,
     ) -> None:
         self._feasibility, self._belief = feasibility, belief
@@ -75,13 +80,23 @@ class Acquisition:
         if m == 1:
             worst = values_kspm.amax() + 1.0
             self._best_k1s = torch.where(kept_ksp, values_kspm[..., 0], worst).amin(-1)[:, None, :]
+            self._criterion = (
+                None
+                if criterion is None
+                else CRITERIA[criterion](_view(surrogate.posteriors[0], leaders_bf, pending_pf, anchors_af, seed))
+            )
         else:
             self._boxes = Boxes(values_kspm, kept_ksp, torch.from_numpy(reference_m))
 
     def __call__(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The value of each point by itself; shape (t,)."""
         moments = [posterior(X_tf) for posterior in self._posteriors]
-        value_t = self._improvement(*moments[0]) if self._m == 1 else self._growth(moments[: self._m])
+        if self._m > 1:
+            value_t = self._growth(moments[: self._m])
+        elif self._criterion is not None:
+            value_t = self._criterion(X_tf)
+        else:
+            value_t = self._improvement(*moments[0])
         for j, limit in self._limits:
             mean_kts, sd_kt1 = moments[j]
             value_t = value_t + _CAUTION * log_mean_exp(torch.special.log_ndtr((limit - mean_kts) / sd_kt1), (0, 2))
@@ -103,6 +118,21 @@ class Acquisition:
         assert isinstance(overlaps_ktsc, torch.Tensor)
         volumes_kts = torch.logsumexp(overlaps_ktsc.masked_fill(~self._boxes.real_k1sc, -torch.inf), -1)
         return log_mean_exp(volumes_kts, (0, 2))
+
+
+def _view(known: Posterior, leaders_bf: Array, pending_pf: Array, anchors_af: Array | None, seed: int) -> View:
+    """What the other criteria look at: they take the leaders at their expected values."""
+    assert anchors_af is not None
+    leaders, pending = torch.from_numpy(leaders_bf), torch.from_numpy(pending_pf)
+    with torch.no_grad():
+        best_k11 = known(leaders)[0].amin(1, keepdim=True)
+        if not len(pending):
+            waiting, best_k1s = known, best_k11
+        else:
+            waiting, values_ksp = known.imagine(pending, _normal(1, _FEWEST, len(pending), seed)[0])
+            best_k1s = torch.minimum(best_k11, values_ksp.amin(-1)[:, None, :])
+    anchors = torch.cat([leaders, pending, torch.from_numpy(anchors_af)])
+    return View(known, waiting, best_k1s, anchors, seed)
 
 
 def _normal(o: int, draws: int, points: int, seed: int) -> torch.Tensor:

@@ -85,6 +85,11 @@ class Posterior:
         mean_k11 = self.mean_k[:, None, None]
         return mean_k11 if self.prior is None else mean_k11 + self.prior(X_tf)[:, None]
 
+    def covariance(self, X_tf: torch.Tensor, X_pf: torch.Tensor) -> torch.Tensor:
+        """Covariances of outcomes at two sets of points; shape (k, t, p)."""
+        prior_ktp = matern52(X_tf, X_pf, self.lengths_k1f)
+        return prior_ktp - self._whiten(X_tf) @ self._whiten(X_pf).mT
+
     def _whiten(self, X_tf: torch.Tensor) -> torch.Tensor:
         return matern52(X_tf, self.X_nf, self.lengths_k1f) @ self.inverse_knn.mT
 

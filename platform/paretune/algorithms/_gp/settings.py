@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
 from paretune.algorithms._settings import Settings
+
+Acquisition: TypeAlias = Literal["log_ei", "log_pi", "ucb", "thompson", "max_value_entropy", "knowledge_gradient"]
 
 
 class GP(Settings):
@@ -14,9 +16,12 @@ class GP(Settings):
 
     `initial` is how many trials the space-filling start has, the default configuration included (5). `belief` is how
     much the priors of parameters weigh: they enter with the power `belief` / results (piBO's beta; 10 is the paper's).
+    `acquisition` is noisy expected improvement, of the hypervolume with several objectives, unless it is set; the
+    others are for one objective.
     """
 
     algorithm: ClassVar[str] = "gp"
 
     initial: int | None = Field(default=None, ge=1)
+    acquisition: Acquisition | None = None
     belief: float = Field(default=10.0, ge=0, allow_inf_nan=False)
