@@ -60,12 +60,14 @@ def learn(
     sources: Sequence[Sequence[SourceMean]] = (),
     *,
     warp: bool = False,
+    wide: bool = False,
     weights_m: Array | None = None,
 ) -> Knowledge:
     """Fit the models; `history` must hold at least one result.
 
-    `sources` are what earlier studies expect; with `warp` a single objective may be warped; with `weights_m` the
-    objectives are scalarised to one, which comes before the outcomes under a limit.
+    `sources` are what earlier studies expect. With `warp` a single objective may be warped; with `wide` a reference that
+    is not given is the worst of the results; with `weights_m` the objectives are scalarised to one, which comes before
+    the outcomes under a limit.
     """
     known, settled = _kept(results(history, objectives), objectives)
     X_nf = encoding.features([observation.config for observation in known])
@@ -95,7 +97,7 @@ def learn(
     leading = _leading(predicted_no[:, :m], surrogate.scale.apply(Y_no) - scaled_limits_o)
     bounded_nm = surrogate.scale.bound(Y_no)[:, :m]
     feasible_n = np.all(Y_no <= limits_o, axis=1)
-    reference_m = _reference(bounded_nm[feasible_n] if feasible_n.any() else bounded_nm, given_m)
+    reference_m = _reference(bounded_nm[feasible_n] if feasible_n.any() else bounded_nm, given_m, wide=wide)
     return Knowledge(
         surrogate=surrogate,
         feasibility=_feasibility(history, objectives, encoding),
@@ -143,13 +145,16 @@ def _feasibility(history: Sequence[Observation], objectives: Objectives, encodin
     return Feasibility(X_nf, well_n, dimensions=len(encoding.space))
 
 
-def _reference(Y_nm: Array, given_m: Array) -> Array:
+def _reference(Y_nm: Array, given_m: Array, *, wide: bool) -> Array:
     """The reference with what was not given filled in: what the front suggests, but no better than the median.
+
+    With `wide` no better than the worst.
 
     The front's own extent alone leaves its ends unexplored as long as it is short (ZDT1, 5 parameters, 35 trials, mean
     hypervolume of 3 seeds: 3.56 of 4.07 without the median, 3.73 with it).
     """
-    filled_m = np.maximum(fill_reference(Y_nm, np.full_like(given_m, np.nan)), np.median(Y_nm, axis=0))
+    least_m = Y_nm.max(axis=0) if wide else np.median(Y_nm, axis=0)
+    filled_m = np.maximum(fill_reference(Y_nm, np.full_like(given_m, np.nan)), least_m)
     return np.where(np.isnan(given_m), filled_m, given_m)
 
 
