@@ -65,9 +65,9 @@ def learn(
 ) -> Knowledge:
     """Fit the models; `history` must hold at least one result.
 
-    `sources` are what earlier studies expect. With `warp` a single objective may be warped; with `wide` a reference that
-    is not given is the worst of the results; with `weights_m` the objectives are scalarised to one, which comes before
-    the outcomes under a limit.
+    `sources` are what earlier studies expect. With `warp` a single objective may be warped; with `wide` a reference
+    that is not given is the worst of the results; with `weights_m` the objectives are scalarised to one, which comes
+    before the outcomes under a limit.
     """
     known, settled = _kept(results(history, objectives), objectives)
     X_nf = encoding.features([observation.config for observation in known])
