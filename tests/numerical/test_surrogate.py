@@ -18,7 +18,7 @@ from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.feasibility import Feasibility
-from paretune.algorithms._gp.posterior_mode import SHORTEST, bounds, log_density, posterior_mode
+from paretune.algorithms._gp.posterior_mode import NOISES, SHORTEST, bounds, log_density, posterior_mode
 from paretune.algorithms._gp.posterior_sample import posterior_sample
 from paretune.algorithms._gp.surrogate import fit
 
@@ -91,6 +91,18 @@ def test_the_sample_is_of_the_posterior() -> None:
     walked = _walk(lambda t: log_density(t, X, z_n, dimensions=2)[0], mode.theta_p, chains=400, steps=400)
     assert drawn.mean(0) == pytest.approx(walked.mean(0), abs=0.35)
     assert drawn.std(0) == pytest.approx(walked.std(0), rel=0.35)
+
+
+def test_members_differ_where_the_noise_is_at_its_bound() -> None:
+    """Of results without noise the most probable one is the least allowed; lengthscales are uncertain all the same."""
+    X_nf = np.random.default_rng(0).random((50, 2))
+    Y_n = np.sin(5 * X_nf[:, 0]) + 0.2 * X_nf[:, 1]
+    X, z_n = torch.from_numpy(X_nf), torch.from_numpy((Y_n - Y_n.mean()) / Y_n.std())
+    mode = posterior_mode(X, z_n, dimensions=2)
+    assert mode.noise == pytest.approx(NOISES[0])
+    members = posterior_sample(X, z_n, mode, members=16, dimensions=2, shortest=SHORTEST)
+    assert len({member.lengthscales_f.tobytes() for member in members}) > 8
+    assert all(member.noise == pytest.approx(NOISES[0]) for member in members)
 
 
 def _walk(density: Callable[[np.ndarray], np.ndarray], start: np.ndarray, *, chains: int, steps: int) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 With few observations many sets of hyperparameters explain them, and a search that believes in one alone can be led
 astray for long. Chains start at the mode, all at once, in coordinates in which the posterior's curvature there is one
-(Neal, 2011, arXiv:1206.1901, sections 2.3 and 4.1). The numbers drawn are always the same ones: the members are a
-function of the data.
+(Neal, 2011, arXiv:1206.1901, sections 2.3 and 4.1). What the mode has at a bound stays there: the density still rises
+towards it, so that a chain free to leave would be thrown back, and every proposal refused. The numbers drawn are always
+the same ones: the members are a function of the data.
 
 Legend: k members, n observations, f columns, p hyperparameters; theta as in `posterior_mode`.
 """
@@ -26,6 +27,7 @@ _STEPS = 3
 _STEP = 0.5
 """In units of the posterior's width. A quarter of an oscillation in all: from the mode it leads furthest away."""
 _SOFTEST = 1 / 3  # curvature that the priors alone give a lengthscale's logarithm; less is taken for an accident
+_AT_BOUND = 0.1  # of a logarithm: the climb ends a little before
 
 
 def posterior_sample(
@@ -44,7 +46,7 @@ def posterior_sample(
     def density(theta_kp: Array) -> tuple[Array, Array]:
         return log_density(theta_kp, X_nf, z_n, dimensions=dimensions)
 
-    root_pp = _root(density, mode.theta_p)
+    root_pp = _root(density, mode.theta_p, (low_p + _AT_BOUND < mode.theta_p) & (mode.theta_p < high_p - _AT_BOUND))
     theta_kp = np.tile(mode.theta_p, (members, 1))
     value_k, gradient_kp = density(theta_kp)
     for _ in range(_TRAJECTORIES):
@@ -63,12 +65,17 @@ def posterior_sample(
     return [Hyperparameters.of(theta_p) for theta_p in theta_kp]
 
 
-def _root(density: Callable[[Array], tuple[Array, Array]], mode_p: Array) -> Array:
-    """R with R R' the inverse of the curvature at the mode, by differences of the gradient; shape (p, p)."""
+def _root(density: Callable[[Array], tuple[Array, Array]], mode_p: Array, free_p: npt.NDArray[np.bool_]) -> Array:
+    """R with R R' the inverse of the curvature at the mode, by differences of the gradient; shape (p, p).
+
+    Zero in the rows of what is not free.
+    """
     step = 1e-3
     shifts_pp = step * np.eye(len(mode_p))
     ahead_pp, behind_pp = density(mode_p + shifts_pp)[1], density(mode_p - shifts_pp)[1]
     curvature_pp = (behind_pp - ahead_pp) / (2 * step)
-    values_p, vectors_pp = np.linalg.eigh((curvature_pp + curvature_pp.T) / 2)
-    root_pp: Array = vectors_pp / np.sqrt(np.maximum(values_p, _SOFTEST))
+    free_pp = ((curvature_pp + curvature_pp.T) / 2)[np.ix_(free_p, free_p)]
+    values_p, vectors_pp = np.linalg.eigh(free_pp)
+    root_pp = np.zeros_like(curvature_pp)
+    root_pp[np.ix_(free_p, free_p)] = vectors_pp / np.sqrt(np.maximum(values_p, _SOFTEST))
     return root_pp
