@@ -16,11 +16,15 @@ from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
+import paretune as pt
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.feasibility import Feasibility
+from paretune.algorithms._gp.kernel import PROFILES, covariances
 from paretune.algorithms._gp.posterior_mode import NOISES, SHORTEST, bounds, log_density, posterior_mode
 from paretune.algorithms._gp.posterior_sample import posterior_sample
+from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import fit
+from paretune.errors import ParetuneError
 
 
 def data(n: int, d: int, m: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -30,15 +34,19 @@ def data(n: int, d: int, m: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     return X_nf, Y_nm
 
 
-def test_predictions_are_those_of_scikit_learn_with_the_same_hyperparameters() -> None:
+SMOOTHNESS: dict[Kernel, float] = {"matern52": 2.5, "matern32": 1.5, "rbf": np.inf}
+
+
+@pytest.mark.parametrize("kernel", SMOOTHNESS)
+def test_predictions_are_those_of_scikit_learn_with_the_same_hyperparameters(kernel: Kernel) -> None:
     X_nf, Y_nm = data(20, 3, 2)
     X_tf = np.random.default_rng(1).random((7, 3))
-    surrogate = fit(X_nf, Y_nm, dimensions=3)
+    surrogate = fit(X_nf, Y_nm, dimensions=3, kernel=kernel)
     mean_tm, sd_tm = surrogate.predict(X_tf)
     for j, mode in enumerate(surrogate.modes):
         unit = surrogate.scale.own_units_m()[j]
-        kernel = Matern(mode.lengthscales_f, "fixed", nu=2.5)
-        other = GaussianProcessRegressor(kernel, alpha=mode.noise, optimizer=None)
+        same = Matern(mode.lengthscales_f, "fixed", nu=SMOOTHNESS[kernel])
+        other = GaussianProcessRegressor(same, alpha=mode.noise, optimizer=None)
         other.fit(X_nf, surrogate.scale.apply(Y_nm)[:, j] - mode.mean)
         mean_t, sd_t = other.predict(X_tf, return_std=True)
         expected_t, _ = surrogate.scale.restore((mean_t + mode.mean)[:, None], sd_t[:, None])
@@ -46,28 +54,58 @@ def test_predictions_are_those_of_scikit_learn_with_the_same_hyperparameters() -
         assert sd_tm[:, j] == pytest.approx(unit * sd_t, rel=1e-5)
 
 
-def test_the_density_is_gpytorchs_at_any_hyperparameters() -> None:
+def test_the_kernel_is_a_setting() -> None:
+    def asked(**settings: str) -> dict[str, object]:
+        space = {"x": pt.Float(0, 1), "y": pt.Float(0, 1)}
+        opt = pt.Optimizer(space, {"error": "minimize"}, algorithm={"name": "gp", **settings}, seed=0)
+        for _ in range(6):
+            suggestion = opt.ask()
+            opt.tell(suggestion, {"error": abs(suggestion.config["x"] - 0.4) + suggestion.config["y"]})
+        return dict(opt.ask().config)
+
+    assert asked() == asked(kernel="matern52")
+    assert len({str(asked(kernel=kernel)) for kernel in SMOOTHNESS}) == 3
+    with pytest.raises(ParetuneError, match="kernel"):
+        asked(kernel="cubic")
+
+
+@pytest.mark.parametrize("kernel", SMOOTHNESS)
+def test_the_density_is_gpytorchs_at_any_hyperparameters(kernel: Kernel) -> None:
     X_nf, Y_nm = data(12, 4, 1)
     X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0] - 3)
     for theta in np.random.default_rng(0).normal(size=(5, 6)):
-        kernel = get_covar_module_with_dim_scaled_prior(4, use_rbf_kernel=False)
+        theirs = get_covar_module_with_dim_scaled_prior(4, use_rbf_kernel=kernel == "rbf")
+        if kernel != "rbf":
+            theirs.nu = SMOOTHNESS[kernel]
         likelihood = get_gaussian_likelihood_with_lognormal_prior()
-        model = _exact(X, z_n, kernel, likelihood, theta)
+        model = _exact(X, z_n, theirs, likelihood, theta)
         expected = ExactMarginalLogLikelihood(likelihood, model)(model(X), z_n).item()
-        found = log_density(theta[None], X, z_n, dimensions=4)[0].item() / len(z_n)
+        found = log_density(theta[None], X, z_n, dimensions=4, kernel=kernel)[0].item() / len(z_n)
         assert found == pytest.approx(expected, rel=1e-7)  # its priors are single precision
 
 
-def test_the_density_has_the_gradient_it_says() -> None:
+@pytest.mark.parametrize("kernel", SMOOTHNESS)
+def test_the_density_has_the_gradient_it_says(kernel: Kernel) -> None:
     X_nf, Y_nm = data(15, 3, 1)
     X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0])
     for theta in np.random.default_rng(0).normal(size=(5, 5)):
         error = check_grad(
-            lambda t: log_density(t[None], X, z_n, dimensions=3)[0].item(),
-            lambda t: log_density(t[None], X, z_n, dimensions=3)[1][0],
+            lambda t: log_density(t[None], X, z_n, dimensions=3, kernel=kernel)[0].item(),
+            lambda t: log_density(t[None], X, z_n, dimensions=3, kernel=kernel)[1][0],
             theta,
         )
         assert error < 1e-4
+
+
+@pytest.mark.parametrize("kernel", PROFILES)
+def test_a_covariance_has_the_gradient_it_says(kernel: Kernel) -> None:
+    """Where points coincide, too: there it is zero."""
+    rng = np.random.default_rng(0)
+    X_af, X_bf = (torch.from_numpy(rng.random((n, 3))).requires_grad_(True) for n in (4, 5))
+    lengths_1f = torch.tensor([[0.3, 0.6, 2.0]], dtype=torch.double)
+    assert torch.autograd.gradcheck(lambda a, b: covariances(a, b, lengths_1f, kernel), (X_af, X_bf))
+    (at_itself_af,) = torch.autograd.grad(covariances(X_af, X_af.detach(), lengths_1f, kernel).diagonal().sum(), X_af)
+    assert at_itself_af.abs().max() < 1e-12
 
 
 def test_the_mode_is_no_worse_than_scikit_learns_on_the_likelihood_alone() -> None:

@@ -12,7 +12,7 @@ import torch
 
 import synthetic
 from paretune.algorithms._gp.hindsight import hindsight, leave_one_out
-from paretune.algorithms._gp.kernel import matern52
+from paretune.algorithms._gp.kernel import covariances
 from paretune.algorithms._gp.process import condition
 from paretune.diagnosis import Diagnosis, Finding, diagnose
 from paretune.log import Log
@@ -62,8 +62,8 @@ def test_leaving_one_out_in_closed_form_is_leaving_it_out() -> None:
     for i in range(9):
         rest = [j for j in range(9) if j != i]
         for k in range(2):
-            K = matern52(X[rest], X[rest], lengths[k]) + noise[k] * torch.eye(8)
-            to_i = matern52(X[i : i + 1], X[rest], lengths[k])[0]
+            K = covariances(X[rest], X[rest], lengths[k], "matern52") + noise[k] * torch.eye(8)
+            to_i = covariances(X[i : i + 1], X[rest], lengths[k], "matern52")[0]
             expected = mean[k] + to_i @ torch.linalg.solve(K, z[rest] - mean[k])
             variance = 1 + noise[k, 0] - to_i @ torch.linalg.solve(K, to_i)
             assert mean_kn[k, i].item() == pytest.approx(expected.item(), rel=1e-9)

@@ -113,7 +113,9 @@ class GaussianProcess:
     def _scalarised(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
         weights_m = draw_weights(len(self._objectives), rng)
         with reproducible(seed := int(rng.integers(2**31))):
-            knowledge = learn(history, self._objectives, self._encoding, weights_m=weights_m)
+            knowledge = learn(
+                history, self._objectives, self._encoding, kernel=self._settings.kernel, weights_m=weights_m
+            )
             found = self._search(knowledge, history, waiting, seed)
         weights = dict(zip(self._objectives.names, weights_m.tolist(), strict=True))
         return Proposal(config=found.config, origin="model", acquisition=found.value, fit={"weights": weights})
@@ -136,7 +138,13 @@ class GaussianProcess:
                     sources = self._problem.sources
                     self._sources = [source_means(source, self._objectives, self._encoding) for source in sources]
                 found = learn(
-                    history, self._objectives, self._encoding, self._sources, warp=one and turn == 0, wide=turn == 1
+                    history,
+                    self._objectives,
+                    self._encoding,
+                    self._sources,
+                    kernel=self._settings.kernel,
+                    warp=one and turn == 0,
+                    wide=turn == 1,
                 )
                 learnt = self._learnt[turn] = list(history), found
         return learnt[1]

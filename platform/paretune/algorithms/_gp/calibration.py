@@ -21,6 +21,7 @@ from paretune.algorithms._gp.outcomes import STRENGTHS, Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters, log_density, posterior_mode
 from paretune.algorithms._gp.posterior_sample import posterior_sample
 from paretune.algorithms._gp.prior import Prior
+from paretune.algorithms._gp.settings import Kernel
 
 Array = npt.NDArray[np.float64]
 
@@ -52,6 +53,7 @@ class Manner:
     """How to calibrate; see `surrogate.fit`."""
 
     dimensions: int
+    kernel: Kernel = "matern52"
     shortest: float = SHORTEST
     members: int = 1
     warp: bool = False
@@ -123,15 +125,20 @@ class _Candidate:
         for j, prior in enumerate(priors):
             if prior is not None:
                 Z_nm[:, j] -= prior(X)
-        modes = [posterior_mode(X, z_n, dimensions=manner.dimensions, shortest=manner.shortest) for z_n in Z_nm.T]
+        modes = [
+            posterior_mode(X, z_n, dimensions=manner.dimensions, kernel=manner.kernel, shortest=manner.shortest)
+            for z_n in Z_nm.T
+        ]
         return cls(scale=scale, modes=modes, X_nf=X, Y_nm=Y_nm[part], Z_nm=Z_nm, manner=manner)
 
     def evidence(self) -> float:
         """The log density of the outcome itself, not of what a warp makes of it (Snelson et al., 2004, equation 5)."""
-        theta_1p = self.modes[0].theta_p[None]
-        density = log_density(theta_1p, self.X_nf, self.Z_nm[:, 0], dimensions=self.manner.dimensions)[0].item()
+        theta_1p, manner = self.modes[0].theta_p[None], self.manner
+        density_1, _ = log_density(
+            theta_1p, self.X_nf, self.Z_nm[:, 0], dimensions=manner.dimensions, kernel=manner.kernel
+        )
         slopes = float(self.scale.log_slopes(self.Y_nm)[0])
-        return density + slopes - (_DOUBT if self.scale.strength_m[0] > 0 else 0.0)
+        return density_1.item() + slopes - (_DOUBT if self.scale.strength_m[0] > 0 else 0.0)
 
     def fits(self) -> tuple[Fit, ...]:
         return tuple(Fit(mode, self._members(z_n, mode)) for z_n, mode in zip(self.Z_nm.T, self.modes, strict=True))
@@ -145,6 +152,7 @@ class _Candidate:
             mode,
             members=self.manner.members,
             dimensions=self.manner.dimensions,
+            kernel=self.manner.kernel,
             shortest=self.manner.shortest,
         )
         return tuple(sample)

@@ -16,6 +16,7 @@ from paretune.algorithms._gp.calibration import rounded
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.parego import chebyshev
+from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import Surrogate, fit
 from paretune.algorithms._gp.transfer import SourceMean, priors
 from paretune.objective import Objectives
@@ -59,6 +60,7 @@ def learn(
     encoding: Encoding,
     sources: Sequence[Sequence[SourceMean]] = (),
     *,
+    kernel: Kernel = "matern52",
     warp: bool = False,
     wide: bool = False,
     weights_m: Array | None = None,
@@ -85,6 +87,7 @@ def learn(
         X_nf,
         Y_no,
         dimensions=d,
+        kernel=kernel,
         keep_m=keep_o,
         members=_members(len(known), m),
         settled=settled,

@@ -18,6 +18,9 @@ import numpy.typing as npt
 import torch
 from scipy.optimize import minimize
 
+from paretune.algorithms._gp.kernel import PROFILES
+from paretune.algorithms._gp.settings import Kernel
+
 Array = npt.NDArray[np.float64]
 
 SHORTEST, LONGEST = 0.025, 1e4
@@ -62,6 +65,7 @@ def posterior_mode(
     z_n: torch.Tensor,
     *,
     dimensions: int,
+    kernel: Kernel = "matern52",
     shortest: float = SHORTEST,
     noises: tuple[float, float] = NOISES,
 ) -> Hyperparameters:
@@ -73,7 +77,7 @@ def posterior_mode(
     n, f = X_nf.shape
 
     def negative(theta_p: Array) -> tuple[float, Array]:
-        value_k, gradient_kp = log_density(theta_p[None], X_nf, z_n, dimensions=dimensions)
+        value_k, gradient_kp = log_density(theta_p[None], X_nf, z_n, dimensions=dimensions, kernel=kernel)
         return -value_k.item() / n, -gradient_kp[0] / n
 
     climbs = [
@@ -96,7 +100,9 @@ def bounds(f: int, *, shortest: float = SHORTEST, noises: tuple[float, float] = 
     return np.array([*[low] * f, quiet, -np.inf]), np.array([*[high] * f, loud, np.inf])
 
 
-def log_density(theta_kp: Array, X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int) -> tuple[Array, Array]:
+def log_density(
+    theta_kp: Array, X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int, kernel: Kernel = "matern52"
+) -> tuple[Array, Array]:
     """Log posterior densities and their gradients at theta = (log lengthscales, log noise, mean); (k,) and (k, p).
 
     Distances and the gradient are matrix products, never differences per column, whose memory traffic is f n^2: of 200
@@ -109,10 +115,8 @@ def log_density(theta_kp: Array, X_nf: torch.Tensor, z_n: torch.Tensor, *, dimen
     S_knf = X_nf * torch.exp(-theta[:, None, :f])
     square_kn = (S_knf**2).sum(-1)
     distances_knn = torch.baddbmm(square_kn[:, :, None] + square_kn[:, None, :], S_knf, S_knf.mT, alpha=-2)
-    root5r_knn = distances_knn.clamp_(min=0.0).mul_(5).sqrt_()
-    root5r_knn.diagonal(dim1=-2, dim2=-1).zero_()  # where the products may leave a rest of rounding
-    decay_knn = torch.exp(-root5r_knn)
-    K_knn = (1 + root5r_knn + root5r_knn**2 / 3) * decay_knn
+    distances_knn.clamp_(min=0.0).diagonal(dim1=-2, dim2=-1).zero_()  # the products may leave a rest of rounding
+    K_knn, fall = PROFILES[kernel](distances_knn)
     K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_k[:, None])
     L_knn = torch.linalg.cholesky(K_knn)
     inverse_knn = torch.cholesky_inverse(L_knn)
@@ -122,7 +126,7 @@ def log_density(theta_kp: Array, X_nf: torch.Tensor, z_n: torch.Tensor, *, dimen
     log_determinant_k = 2 * L_knn.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     fit_k = -0.5 * ((residual_kn * a_kn).sum(-1) + log_determinant_k + n * math.log(2 * math.pi))
     W_knn = a_kn[:, :, None] * a_kn[:, None, :] - inverse_knn
-    V_knn = W_knn * (5 / 3 * (1 + root5r_knn) * decay_knn)
+    V_knn = W_knn * fall()
     # the sum of V (s_i - s_j)^2 / 2 per column
     by_length_kf = (S_knf**2 * V_knn.sum(-1)[:, :, None] - S_knf * (V_knn @ S_knf)).sum(1)
     by_noise_k = 0.5 * noise_k * W_knn.diagonal(dim1=-2, dim2=-1).sum(-1)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from paretune.algorithms._gp.posterior_mode import Hyperparameters, bounds, log_density
+from paretune.algorithms._gp.settings import Kernel
 
 Array = npt.NDArray[np.float64]
 
@@ -37,6 +38,7 @@ def posterior_sample(
     *,
     members: int,
     dimensions: int,
+    kernel: Kernel = "matern52",
     shortest: float,
 ) -> list[Hyperparameters]:
     """`members` sets of hyperparameters drawn from their posterior given outcomes z_n at X_nf."""
@@ -44,7 +46,7 @@ def posterior_sample(
     low_p, high_p = bounds(X_nf.shape[1], shortest=shortest)
 
     def density(theta_kp: Array) -> tuple[Array, Array]:
-        return log_density(theta_kp, X_nf, z_n, dimensions=dimensions)
+        return log_density(theta_kp, X_nf, z_n, dimensions=dimensions, kernel=kernel)
 
     root_pp = _root(density, mode.theta_p, (low_p + _AT_BOUND < mode.theta_p) & (mode.theta_p < high_p - _AT_BOUND))
     theta_kp = np.tile(mode.theta_p, (members, 1))

@@ -18,7 +18,8 @@ from typing import TypeAlias
 
 import torch
 
-from paretune.algorithms._gp.kernel import matern52
+from paretune.algorithms._gp.kernel import covariances
+from paretune.algorithms._gp.settings import Kernel
 
 Mean: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 """A mean known beforehand: points of shape (t, f) to values of shape (t,), differentiable."""
@@ -40,6 +41,7 @@ class Posterior:
     mean_k: torch.Tensor
     inverse_knn: torch.Tensor
     whitened_kns: torch.Tensor
+    kernel: Kernel = "matern52"
     prior: Mean | None = None
 
     def __call__(self, X_tf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,12 +54,12 @@ class Posterior:
     def mean(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The means alone, in a fraction of the time; shape (k, t, s)."""
         weights_kns = self.inverse_knn.mT @ self.whitened_kns
-        return self._known(X_tf) + matern52(X_tf, self.X_nf, self.lengths_k1f) @ weights_kns
+        return self._known(X_tf) + self._covariances(X_tf, self.X_nf) @ weights_kns
 
     def imagine(self, X_pf: torch.Tensor, normal_sp: torch.Tensor) -> tuple[Posterior, torch.Tensor]:
         """The posterior that also knows noise-free outcomes at X_pf, drawn jointly, and those; shape (k, s, p)."""
         v_kpn = self._whiten(X_pf)
-        prior_kpp = matern52(X_pf, X_pf, self.lengths_k1f)
+        prior_kpp = self._covariances(X_pf, X_pf)
         covariance_kpp = prior_kpp - v_kpn @ v_kpn.mT
         covariance_kpp.diagonal(dim1=-2, dim2=-1).add_(_JITTER)
         root_kpp = _cholesky(covariance_kpp)
@@ -76,6 +78,7 @@ class Posterior:
             self.mean_k,
             inverse,
             torch.cat([known_kns, drawn_kps], dim=1),
+            self.kernel,
             self.prior,
         )
         return grown, values_kps.mT
@@ -87,11 +90,15 @@ class Posterior:
 
     def covariance(self, X_tf: torch.Tensor, X_pf: torch.Tensor) -> torch.Tensor:
         """Covariances of outcomes at two sets of points; shape (k, t, p)."""
-        prior_ktp = matern52(X_tf, X_pf, self.lengths_k1f)
+        prior_ktp = self._covariances(X_tf, X_pf)
         return prior_ktp - self._whiten(X_tf) @ self._whiten(X_pf).mT
 
     def _whiten(self, X_tf: torch.Tensor) -> torch.Tensor:
-        return matern52(X_tf, self.X_nf, self.lengths_k1f) @ self.inverse_knn.mT
+        return self._covariances(X_tf, self.X_nf) @ self.inverse_knn.mT
+
+    def _covariances(self, X_af: torch.Tensor, X_bf: torch.Tensor) -> torch.Tensor:
+        """Before any outcome; shape (k, a, b)."""
+        return covariances(X_af, X_bf, self.lengths_k1f, self.kernel)
 
 
 def condition(
@@ -101,16 +108,17 @@ def condition(
     lengths_kf: torch.Tensor,
     noise_kn: torch.Tensor,
     mean_k: torch.Tensor,
+    kernel: Kernel = "matern52",
     prior: Mean | None = None,
 ) -> Posterior:
     """What outcomes z_n of noise variances noise_kn teach under each member; one draw."""
     lengths_k1f = lengths_kf[:, None, :]
-    K_knn = matern52(X_nf, X_nf, lengths_k1f)
+    K_knn = covariances(X_nf, X_nf, lengths_k1f, kernel)
     K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_kn)
     inverse_knn = _inverse(_cholesky(K_knn))
     rest_n = z_n if prior is None else z_n - prior(X_nf)
     whitened_kn1 = inverse_knn @ (rest_n - mean_k[:, None])[:, :, None]
-    return Posterior(X_nf, lengths_k1f, mean_k, inverse_knn, whitened_kn1, prior)
+    return Posterior(X_nf, lengths_k1f, mean_k, inverse_knn, whitened_kn1, kernel, prior)
 
 
 def _cholesky(K_knn: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from paretune.algorithms._settings import Settings
 
+Kernel: TypeAlias = Literal["matern52", "matern32", "rbf"]
 Acquisition: TypeAlias = Literal["log_ei", "log_pi", "ucb", "thompson", "max_value_entropy", "knowledge_gradient"]
 
 
@@ -17,11 +18,12 @@ class GP(Settings):
     `initial` is how many trials the space-filling start has, the default configuration included (5). `belief` is how
     much the priors of parameters weigh: they enter with the power `belief` / results (piBO's beta; 10 is the paper's).
     `acquisition` is noisy expected improvement, of the hypervolume with several objectives, unless it is set; the
-    others are for one objective.
+    others are for one objective. `kernel` is how smooth outcomes are: `matern32` bends sharply, `rbf` has no edges.
     """
 
     algorithm: ClassVar[str] = "gp"
 
     initial: int | None = Field(default=None, ge=1)
     acquisition: Acquisition | None = None
+    kernel: Kernel = "matern52"
     belief: float = Field(default=10.0, ge=0, allow_inf_nan=False)

@@ -1,8 +1,8 @@
 """Independent Gaussian processes, one per outcome, over the encoded configurations.
 
-Matern-5/2 with a lengthscale per column under the dimension-scaled log-normal prior of Hvarfner et al. (2024,
-arXiv:2402.02229, section 5), zero-mean unit-variance outcomes, inferred noise; hyperparameters at the maximum of the
-posterior, or several plausible ones side by side. The fit is a function of the data alone.
+Matern-5/2 or another kernel with a lengthscale per column under the dimension-scaled log-normal prior of Hvarfner et
+al. (2024, arXiv:2402.02229, section 5), zero-mean unit-variance outcomes, inferred noise; hyperparameters at the
+maximum of the posterior, or several plausible ones side by side. The fit is a function of the data alone.
 
 Legend: n observations, t test points, f columns, m outcomes, k members; Y_nm is minimised; double precision.
 """
@@ -23,6 +23,7 @@ from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters
 from paretune.algorithms._gp.prior import Prior
 from paretune.algorithms._gp.process import Posterior, condition
+from paretune.algorithms._gp.settings import Kernel
 
 Array = npt.NDArray[np.float64]
 
@@ -60,6 +61,7 @@ def fit(
     Y_nm: Array,
     *,
     dimensions: int,
+    kernel: Kernel = "matern52",
     keep_m: Array | None = None,
     shortest: float = SHORTEST,
     members: int = 1,
@@ -76,22 +78,22 @@ def fit(
     be drawn in at its upper end (see `calibration`). `priors` are means known beforehand, in standardised units, one
     per outcome: the process models what they leave over, and nothing is warped.
     """
-    manner = Manner(dimensions=dimensions, shortest=shortest, members=members, warp=warp)
+    manner = Manner(dimensions=dimensions, kernel=kernel, shortest=shortest, members=members, warp=warp)
     keep = np.full(Y_nm.shape[1], np.nan) if keep_m is None else keep_m
     calibration = calibrate(X_nf[:settled], Y_nm[:settled], keep, manner, priors or ())
     X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(calibration.scale.apply(Y_nm))
     posteriors = [
-        _posterior(X, z_n, fitted.members, prior)
+        _posterior(X, z_n, fitted.members, kernel, prior)
         for z_n, fitted, prior in zip(Z_nm.T, calibration.fits, calibration.priors, strict=True)
     ]
     return Surrogate(tuple(posteriors), calibration.scale, tuple(fitted.mode for fitted in calibration.fits))
 
 
 def _posterior(
-    X_nf: torch.Tensor, z_n: torch.Tensor, members: Sequence[Hyperparameters], prior: Prior | None
+    X_nf: torch.Tensor, z_n: torch.Tensor, members: Sequence[Hyperparameters], kernel: Kernel, prior: Prior | None
 ) -> Posterior:
     lengths_kf, noise_k1, mean_k = stacked(members)
-    return condition(X_nf, z_n, lengths_kf=lengths_kf, noise_kn=noise_k1, mean_k=mean_k, prior=prior)
+    return condition(X_nf, z_n, lengths_kf=lengths_kf, noise_kn=noise_k1, mean_k=mean_k, kernel=kernel, prior=prior)
 
 
 def _moments(posterior: Posterior, X_tf: torch.Tensor) -> tuple[Array, Array]:
