@@ -97,6 +97,61 @@ def test_the_density_has_the_gradient_it_says(kernel: Kernel) -> None:
         assert error < 1e-4
 
 
+def test_the_density_has_the_gradient_it_says_where_columns_are_bent() -> None:
+    X_nf, Y_nm = data(15, 3, 1)
+    X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0])
+    for theta in 0.5 * np.random.default_rng(0).normal(size=(5, 11)):
+        error = check_grad(
+            lambda t: log_density(t[None], X, z_n, dimensions=3)[0].item(),
+            lambda t: log_density(t[None], X, z_n, dimensions=3)[1][0],
+            theta,
+        )
+        assert error < 1e-4
+
+
+def test_powers_of_one_bend_nothing() -> None:
+    X_nf, Y_nm = data(15, 3, 1)
+    X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0])
+    theta = np.random.default_rng(0).normal(size=(1, 5))
+    straight, _ = log_density(theta, X, z_n, dimensions=3)
+    bent, _ = log_density(np.pad(theta, ((0, 0), (0, 6))), X, z_n, dimensions=3)
+    assert bent == pytest.approx(straight, rel=1e-9)
+
+
+def test_columns_are_bent_where_a_function_asks_for_it() -> None:
+    """A wave that is ten times as fast at one end: bent, it is predicted better; and only what may be bent is."""
+    rng = np.random.default_rng(0)
+    X_nf, X_tf = rng.random((25, 2)), rng.random((200, 2))
+
+    def wave(X: np.ndarray) -> np.ndarray:
+        return np.sin(9 * X[:, :1] ** 0.25)
+
+    straight = fit(X_nf, wave(X_nf), dimensions=2)
+    bent = fit(X_nf, wave(X_nf), dimensions=2, bent_f=(True, False))
+    powers_2f = bent.modes[0].powers_2f
+    assert powers_2f is not None
+    assert powers_2f[0, 0] < 0.8
+    assert powers_2f[:, 1] == pytest.approx(1.0)
+    errors = [np.abs(model.predict(X_tf)[0] - wave(X_tf)).mean() for model in (straight, bent)]
+    assert errors[1] < errors[0]
+
+
+def test_predictions_of_bent_columns_are_those_of_scikit_learn_on_them() -> None:
+    X_nf, Y_nm = data(20, 2, 1)
+    X_tf = np.random.default_rng(1).random((7, 2))
+    surrogate = fit(X_nf, Y_nm, dimensions=2, bent_f=(True, True))
+    (mode,) = surrogate.modes
+    assert mode.powers_2f is not None
+    a_f, b_f = mode.powers_2f
+    other = GaussianProcessRegressor(Matern(mode.lengthscales_f, "fixed", nu=2.5), alpha=mode.noise, optimizer=None)
+    other.fit(1 - (1 - X_nf**a_f) ** b_f, surrogate.scale.apply(Y_nm)[:, 0] - mode.mean)
+    mean_t, sd_t = other.predict(1 - (1 - X_tf**a_f) ** b_f, return_std=True)
+    mean_tm, sd_tm = surrogate.scale.restore((mean_t + mode.mean)[:, None], sd_t[:, None])
+    found_tm, found_sd_tm = surrogate.predict(X_tf)
+    assert found_tm == pytest.approx(mean_tm, rel=1e-6)
+    assert found_sd_tm == pytest.approx(sd_tm, rel=1e-4)
+
+
 @pytest.mark.parametrize("kernel", PROFILES)
 def test_a_covariance_has_the_gradient_it_says(kernel: Kernel) -> None:
     """Where points coincide, too: there it is zero."""

@@ -114,7 +114,12 @@ class GaussianProcess:
         weights_m = draw_weights(len(self._objectives), rng)
         with reproducible(seed := int(rng.integers(2**31))):
             knowledge = learn(
-                history, self._objectives, self._encoding, kernel=self._settings.kernel, weights_m=weights_m
+                history,
+                self._objectives,
+                self._encoding,
+                kernel=self._settings.kernel,
+                bend=self._settings.input_warping,
+                weights_m=weights_m,
             )
             found = self._search(knowledge, history, waiting, seed)
         weights = dict(zip(self._objectives.names, weights_m.tolist(), strict=True))
@@ -143,6 +148,7 @@ class GaussianProcess:
                     self._encoding,
                     self._sources,
                     kernel=self._settings.kernel,
+                    bend=self._settings.input_warping,
                     warp=one and turn == 0,
                     wide=turn == 1,
                 )

@@ -3,6 +3,7 @@
 settings          what a user may set
 encoding, cube    configurations, and points of the cube in bulk -> the columns a kernel sees
 outcomes          results -> standardised outcomes, perhaps warped
+input_warp        columns bent at one end or both
 posterior_mode    columns and outcomes -> the most probable hyperparameters
 posterior_sample  and other plausible ones
 calibration       all of these, from the results up to the last round number

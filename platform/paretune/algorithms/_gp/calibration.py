@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from paretune.algorithms._gp.input_warp import Bent
 from paretune.algorithms._gp.outcomes import STRENGTHS, Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters, log_density, posterior_mode
 from paretune.algorithms._gp.posterior_sample import posterior_sample
@@ -57,6 +58,7 @@ class Manner:
     shortest: float = SHORTEST
     members: int = 1
     warp: bool = False
+    bent_f: Bent | None = None
 
 
 def rounded(n: int) -> int:
@@ -126,7 +128,14 @@ class _Candidate:
             if prior is not None:
                 Z_nm[:, j] -= prior(X)
         modes = [
-            posterior_mode(X, z_n, dimensions=manner.dimensions, kernel=manner.kernel, shortest=manner.shortest)
+            posterior_mode(
+                X,
+                z_n,
+                dimensions=manner.dimensions,
+                kernel=manner.kernel,
+                shortest=manner.shortest,
+                bent_f=manner.bent_f,
+            )
             for z_n in Z_nm.T
         ]
         return cls(scale=scale, modes=modes, X_nf=X, Y_nm=Y_nm[part], Z_nm=Z_nm, manner=manner)
@@ -154,5 +163,6 @@ class _Candidate:
             dimensions=self.manner.dimensions,
             kernel=self.manner.kernel,
             shortest=self.manner.shortest,
+            bent_f=self.manner.bent_f,
         )
         return tuple(sample)

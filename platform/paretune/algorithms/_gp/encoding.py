@@ -67,6 +67,15 @@ class Encoding:
         """A name for each column; shape (f,)."""
         return [label for column in self.columns for label in column.labels]
 
+    @property
+    def bendable(self) -> tuple[bool, ...]:
+        """Of each column, whether its values have an order and are more than two; shape (f,)."""
+        return tuple(
+            not nominal(column.parameter) and column.parameter.cardinality > 2
+            for column in self.columns
+            for _ in range(column.width)
+        )
+
     def features(self, configs: Sequence[Config]) -> Array:
         """Model inputs X_nf of configurations; shape (n, f)."""
         X_nf = np.full((len(configs), self.width), INACTIVE)

@@ -61,15 +61,16 @@ def learn(
     sources: Sequence[Sequence[SourceMean]] = (),
     *,
     kernel: Kernel = "matern52",
+    bend: bool = False,
     warp: bool = False,
     wide: bool = False,
     weights_m: Array | None = None,
 ) -> Knowledge:
     """Fit the models; `history` must hold at least one result.
 
-    `sources` are what earlier studies expect. With `warp` a single objective may be warped; with `wide` a reference
-    that is not given is the worst of the results; with `weights_m` the objectives are scalarised to one, which comes
-    before the outcomes under a limit.
+    `sources` are what earlier studies expect. With `bend` numbers may be bent; with `warp` a single objective may be
+    warped; with `wide` a reference that is not given is the worst of the results; with `weights_m` the objectives are
+    scalarised to one, which comes before the outcomes under a limit.
     """
     known, settled = _kept(results(history, objectives), objectives)
     X_nf = encoding.features([observation.config for observation in known])
@@ -92,6 +93,7 @@ def learn(
         members=_members(len(known), m),
         settled=settled,
         warp=warp,
+        bent_f=encoding.bendable if bend else None,
         priors=[*expected, *(None for _ in others)],
     )
 

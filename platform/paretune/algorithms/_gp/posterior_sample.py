@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from paretune.algorithms._gp.input_warp import Bent
 from paretune.algorithms._gp.posterior_mode import Hyperparameters, bounds, log_density
 from paretune.algorithms._gp.settings import Kernel
 
@@ -40,10 +41,11 @@ def posterior_sample(
     dimensions: int,
     kernel: Kernel = "matern52",
     shortest: float,
+    bent_f: Bent | None = None,
 ) -> list[Hyperparameters]:
     """`members` sets of hyperparameters drawn from their posterior given outcomes z_n at X_nf."""
     rng = np.random.default_rng(_SEED)
-    low_p, high_p = bounds(X_nf.shape[1], shortest=shortest)
+    low_p, high_p = bounds(X_nf.shape[1], shortest=shortest, bent_f=bent_f)
 
     def density(theta_kp: Array) -> tuple[Array, Array]:
         return log_density(theta_kp, X_nf, z_n, dimensions=dimensions, kernel=kernel)
@@ -64,7 +66,7 @@ def posterior_sample(
         theta_kp = np.where(accepted_k[:, None], there_kp, theta_kp)
         value_k = np.where(accepted_k, there_value_k, value_k)
         gradient_kp = np.where(accepted_k[:, None], there_gradient_kp, gradient_kp)
-    return [Hyperparameters.of(theta_p) for theta_p in theta_kp]
+    return [Hyperparameters.of(theta_p, X_nf.shape[1]) for theta_p in theta_kp]
 
 
 def _root(density: Callable[[Array], tuple[Array, Array]], mode_p: Array, free_p: npt.NDArray[np.bool_]) -> Array:

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 import torch
 
+from paretune.algorithms._gp.input_warp import bend
 from paretune.algorithms._gp.kernel import covariances
 from paretune.algorithms._gp.settings import Kernel
 
@@ -31,17 +32,19 @@ coincide."""
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """What is known, factorised: X_nf, lengths_k1f, mean_k, inverse_knn = L^-1, whitened_kns = w.
+    """What is known, factorised: B_knf, the points as each member bends them, lengths_k1f, mean_k, inverse_knn = L^-1,
+    whitened_kns = w.
 
-    `prior`, where there is one, is added to mean_k.
+    `prior`, where there is one, is added to mean_k. Where no column is bent (no `powers_2k1f`) all members share B_nf.
     """
 
-    X_nf: torch.Tensor
+    B_knf: torch.Tensor
     lengths_k1f: torch.Tensor
     mean_k: torch.Tensor
     inverse_knn: torch.Tensor
     whitened_kns: torch.Tensor
     kernel: Kernel = "matern52"
+    powers_2k1f: torch.Tensor | None = None
     prior: Mean | None = None
 
     def __call__(self, X_tf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,12 +57,13 @@ class Posterior:
     def mean(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The means alone, in a fraction of the time; shape (k, t, s)."""
         weights_kns = self.inverse_knn.mT @ self.whitened_kns
-        return self._known(X_tf) + self._covariances(X_tf, self.X_nf) @ weights_kns
+        return self._known(X_tf) + self._covariances(self._bent(X_tf), self.B_knf) @ weights_kns
 
     def imagine(self, X_pf: torch.Tensor, normal_sp: torch.Tensor) -> tuple[Posterior, torch.Tensor]:
         """The posterior that also knows noise-free outcomes at X_pf, drawn jointly, and those; shape (k, s, p)."""
-        v_kpn = self._whiten(X_pf)
-        prior_kpp = self._covariances(X_pf, X_pf)
+        B_kpf = self._bent(X_pf)
+        v_kpn = self._covariances(B_kpf, self.B_knf) @ self.inverse_knn.mT
+        prior_kpp = self._covariances(B_kpf, B_kpf)
         covariance_kpp = prior_kpp - v_kpn @ v_kpn.mT
         covariance_kpp.diagonal(dim1=-2, dim2=-1).add_(_JITTER)
         root_kpp = _cholesky(covariance_kpp)
@@ -73,12 +77,13 @@ class Posterior:
         known_kns, drawn_kps = self.whitened_kns.expand(k, n, s), normal_sp.T.expand(k, p, s)
         values_kps = self._known(X_pf) + v_kpn @ known_kns + root_kpp @ drawn_kps
         grown = Posterior(
-            torch.cat([self.X_nf, X_pf]),
+            torch.cat([self.B_knf, B_kpf], dim=-2),
             self.lengths_k1f,
             self.mean_k,
             inverse,
             torch.cat([known_kns, drawn_kps], dim=1),
             self.kernel,
+            self.powers_2k1f,
             self.prior,
         )
         return grown, values_kps.mT
@@ -90,15 +95,19 @@ class Posterior:
 
     def covariance(self, X_tf: torch.Tensor, X_pf: torch.Tensor) -> torch.Tensor:
         """Covariances of outcomes at two sets of points; shape (k, t, p)."""
-        prior_ktp = self._covariances(X_tf, X_pf)
+        prior_ktp = self._covariances(self._bent(X_tf), self._bent(X_pf))
         return prior_ktp - self._whiten(X_tf) @ self._whiten(X_pf).mT
 
     def _whiten(self, X_tf: torch.Tensor) -> torch.Tensor:
-        return self._covariances(X_tf, self.X_nf) @ self.inverse_knn.mT
+        return self._covariances(self._bent(X_tf), self.B_knf) @ self.inverse_knn.mT
 
-    def _covariances(self, X_af: torch.Tensor, X_bf: torch.Tensor) -> torch.Tensor:
+    def _bent(self, X_tf: torch.Tensor) -> torch.Tensor:
+        """The points as each member sees them; shape (k, t, f), or (t, f) where none is bent."""
+        return X_tf if self.powers_2k1f is None else bend(X_tf, self.powers_2k1f)
+
+    def _covariances(self, B_kaf: torch.Tensor, B_kbf: torch.Tensor) -> torch.Tensor:
         """Before any outcome; shape (k, a, b)."""
-        return covariances(X_af, X_bf, self.lengths_k1f, self.kernel)
+        return covariances(B_kaf, B_kbf, self.lengths_k1f, self.kernel)
 
 
 def condition(
@@ -109,16 +118,18 @@ def condition(
     noise_kn: torch.Tensor,
     mean_k: torch.Tensor,
     kernel: Kernel = "matern52",
+    powers_2k1f: torch.Tensor | None = None,
     prior: Mean | None = None,
 ) -> Posterior:
     """What outcomes z_n of noise variances noise_kn teach under each member; one draw."""
     lengths_k1f = lengths_kf[:, None, :]
-    K_knn = covariances(X_nf, X_nf, lengths_k1f, kernel)
+    B_knf = X_nf if powers_2k1f is None else bend(X_nf, powers_2k1f)
+    K_knn = covariances(B_knf, B_knf, lengths_k1f, kernel)
     K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_kn)
     inverse_knn = _inverse(_cholesky(K_knn))
     rest_n = z_n if prior is None else z_n - prior(X_nf)
     whitened_kn1 = inverse_knn @ (rest_n - mean_k[:, None])[:, :, None]
-    return Posterior(X_nf, lengths_k1f, mean_k, inverse_knn, whitened_kn1, kernel, prior)
+    return Posterior(B_knf, lengths_k1f, mean_k, inverse_knn, whitened_kn1, kernel, powers_2k1f, prior)
 
 
 def _cholesky(K_knn: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ class GP(Settings):
     much the priors of parameters weigh: they enter with the power `belief` / results (piBO's beta; 10 is the paper's).
     `acquisition` is noisy expected improvement, of the hypervolume with several objectives, unless it is set; the
     others are for one objective. `kernel` is how smooth outcomes are: `matern32` bends sharply, `rbf` has no edges.
+    With `input_warping` numbers are bent where that explains the results better.
     """
 
     algorithm: ClassVar[str] = "gp"
@@ -26,4 +27,5 @@ class GP(Settings):
     initial: int | None = Field(default=None, ge=1)
     acquisition: Acquisition | None = None
     kernel: Kernel = "matern52"
+    input_warping: bool = False
     belief: float = Field(default=10.0, ge=0, allow_inf_nan=False)

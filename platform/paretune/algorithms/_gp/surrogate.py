@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 
 from paretune.algorithms._gp.calibration import Manner, calibrate, stacked
+from paretune.algorithms._gp.input_warp import Bent
 from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters
 from paretune.algorithms._gp.prior import Prior
@@ -67,6 +68,7 @@ def fit(
     members: int = 1,
     settled: int | None = None,
     warp: bool = False,
+    bent_f: Bent | None = None,
     priors: Sequence[Prior | None] | None = None,
 ) -> Surrogate:
     """Fit a surrogate; `dimensions` is the number of parameters that the lengthscale prior is scaled to.
@@ -75,10 +77,11 @@ def fit(
     (m,), not finite where there is none. `shortest` bounds the lengthscales from below. With `members` above 1 each
     outcome's posterior holds so many plausible sets of hyperparameters; `modes` are the most probable ones. Units and
     hyperparameters are taken from the first `settled` results (from all, by default). With `warp` a single outcome may
-    be drawn in at its upper end (see `calibration`). `priors` are means known beforehand, in standardised units, one
-    per outcome: the process models what they leave over, and nothing is warped.
+    be drawn in at its upper end (see `calibration`); `bent_f` says which columns may be bent (see `input_warp`).
+    `priors` are means known beforehand, in standardised units, one per outcome: the process models what they leave
+    over, and no outcome is warped.
     """
-    manner = Manner(dimensions=dimensions, kernel=kernel, shortest=shortest, members=members, warp=warp)
+    manner = Manner(dimensions=dimensions, kernel=kernel, shortest=shortest, members=members, warp=warp, bent_f=bent_f)
     keep = np.full(Y_nm.shape[1], np.nan) if keep_m is None else keep_m
     calibration = calibrate(X_nf[:settled], Y_nm[:settled], keep, manner, priors or ())
     X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(calibration.scale.apply(Y_nm))
@@ -93,7 +96,17 @@ def _posterior(
     X_nf: torch.Tensor, z_n: torch.Tensor, members: Sequence[Hyperparameters], kernel: Kernel, prior: Prior | None
 ) -> Posterior:
     lengths_kf, noise_k1, mean_k = stacked(members)
-    return condition(X_nf, z_n, lengths_kf=lengths_kf, noise_kn=noise_k1, mean_k=mean_k, kernel=kernel, prior=prior)
+    powers = [member.powers_2f for member in members if member.powers_2f is not None]
+    return condition(
+        X_nf,
+        z_n,
+        lengths_kf=lengths_kf,
+        noise_kn=noise_k1,
+        mean_k=mean_k,
+        kernel=kernel,
+        powers_2k1f=torch.from_numpy(np.stack(powers, axis=1))[:, :, None] if powers else None,
+        prior=prior,
+    )
 
 
 def _moments(posterior: Posterior, X_tf: torch.Tensor) -> tuple[Array, Array]:
