@@ -54,8 +54,8 @@ def test_predictions_are_those_of_scikit_learn_with_the_same_hyperparameters(ker
         assert sd_tm[:, j] == pytest.approx(unit * sd_t, rel=1e-5)
 
 
-def test_the_kernel_is_a_setting() -> None:
-    def asked(**settings: str) -> dict[str, object]:
+def test_kernel_and_input_warping_are_settings() -> None:
+    def asked(**settings: object) -> dict[str, object]:
         space = {"x": pt.Float(0, 1), "y": pt.Float(0, 1)}
         opt = pt.Optimizer(space, {"error": "minimize"}, algorithm={"name": "gp", **settings}, seed=0)
         for _ in range(6):
@@ -65,6 +65,7 @@ def test_the_kernel_is_a_setting() -> None:
 
     assert asked() == asked(kernel="matern52")
     assert len({str(asked(kernel=kernel)) for kernel in SMOOTHNESS}) == 3
+    assert asked() == asked(input_warping=False) != asked(input_warping=True)
     with pytest.raises(ParetuneError, match="kernel"):
         asked(kernel="cubic")
 
@@ -132,6 +133,12 @@ def test_columns_are_bent_where_a_function_asks_for_it() -> None:
     assert powers_2f is not None
     assert powers_2f[0, 0] < 0.8
     assert powers_2f[:, 1] == pytest.approx(1.0)
+    (posterior,) = fit(X_nf, wave(X_nf), dimensions=2, bent_f=(True, False), members=4).posteriors
+    assert posterior.powers_2k1f is not None
+    assert len(posterior.powers_2k1f[0, :, 0, 0].unique()) > 1
+    assert posterior.powers_2k1f[..., 1].flatten().tolist() == pytest.approx([1.0] * 8)
+    inside_tf = torch.from_numpy(X_tf[:5]).requires_grad_(True)
+    assert torch.autograd.gradcheck(posterior, inside_tf)
     errors = [np.abs(model.predict(X_tf)[0] - wave(X_tf)).mean() for model in (straight, bent)]
     assert errors[1] < errors[0]
 

@@ -4,6 +4,14 @@ Numbers and ordered choices take one column, their coordinate in [0, 1]. An unor
 0 and 1, of k > 2 one column per option, scaled so that two options are as far apart as the ends of a number. Columns
 of absent parameters hold one fixed value, so that what is absent never matters.
 
+Other treatments were no better at predicting. In 20 runs of TPE on five tasks with conditions, the mean negative log
+density of later results given the first 10, 20 and 35 (standardised, each at most 10, under the most probable
+hyperparameters) was 1.11, -.07, -1.04 with these columns; .93, .34, -.45 with a sum of one kernel per branch, BoTorch's
+`HierarchicalConditionalKernel`; .96, -.02, -1.03 with one more column per branch; 1.14, -.06, -1.02 with one
+lengthscale for all options of a choice, which on tasks of machine learning had 1.14, .83, -.03 against 1.07, .79, -.12.
+Once several sets of hyperparameters were averaged, shorter or longer lengthscales beforehand, for choices, for those
+with children or for conditional parameters, gained .04 at most.
+
 Legend: n configurations, d parameters, f columns; x_d a point of the cube, X_nf model inputs.
 """
 
