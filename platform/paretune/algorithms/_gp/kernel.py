@@ -47,7 +47,7 @@ def matern32(squared: torch.Tensor) -> tuple[torch.Tensor, Callable[[], torch.Te
 def rbf(squared: torch.Tensor) -> tuple[torch.Tensor, Callable[[], torch.Tensor]]:
     """exp(-r^2 / 2): functions without any edge."""
     values = (squared / -2).exp_()
-    return values, lambda: values
+    return values.clone(), lambda: values  # what is returned may be written to
 
 
 PROFILES: dict[Kernel, Profile] = {"matern52": matern52, "matern32": matern32, "rbf": rbf}

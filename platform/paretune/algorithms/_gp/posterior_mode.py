@@ -111,9 +111,7 @@ def bounds(
     if bent_f is None:
         return least_p, most_p
     bendable = np.array(bent_f * 2, dtype=np.float64)
-    return np.concatenate([least_p, bendable * np.log(POWERS[0])]), np.concatenate(
-        [most_p, bendable * np.log(POWERS[1])]
-    )
+    return np.append(least_p, bendable * np.log(POWERS[0])), np.append(most_p, bendable * np.log(POWERS[1]))
 
 
 def log_density(
