@@ -50,7 +50,7 @@ class GaussianProcess:
     Failed and diverged trials never enter the regression; once there are any, a model of where trials fail steers
     away from there. With fewer than two results the space-filling start goes on, and so it does until as many trials
     have ended as it is long: with eight under way, what a model of the first two or three results asks for is lost.
-    (Five tasks, eight under way, four seeds: mean normalised regret after 60 trials .26 without this rule, .22 with it.)
+    (Five tasks, eight under way, four seeds: mean normalised regret after 60 trials .26 without this, .22 with it.)
     """
 
     Settings = GP
