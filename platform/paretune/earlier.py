@@ -114,19 +114,6 @@ def carried(source: Source, space: Space, objectives: Objectives) -> list[Carrie
     return _spread(found)
 
 
-def completed(config: Config, space: Space) -> dict[str, Value]:
-    """A legal configuration with the given values where they apply; defaults, else middles, stand in for the others."""
-    whole: dict[str, Value] = {}
-    for name, parameter in space.items():
-        if not space.is_active(name, whole):
-            continue
-        if name in config:
-            whole[name] = config[name]
-        else:
-            whole[name] = parameter.from_unit(0.5) if parameter.default is None else parameter.default
-    return whole
-
-
 def place(parameter: Parameter, value: Value) -> float:
     """The coordinate of a number, in [0, 1] within the range and beyond it outside; for a legal one that of `to_unit`.
 

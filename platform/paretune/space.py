@@ -183,18 +183,19 @@ class Space(Mapping[str, Parameter]):
         """The default configuration, or None when no parameter has a default; middles stand in for missing ones."""
         if all(parameter.default is None for parameter in self.values()):
             return None
-        return self._completed({})
+        return self.filled({})
 
     def complete(self, given: Config) -> dict[str, Value]:
         """The configuration with what `given` leaves out: defaults, and middles where there is none.
 
         Raises SpaceError for what is not in the space, or where the whole breaks a constraint.
         """
-        config = self._completed(given)
+        config = self.filled(given)
         self.check({**given, **config})
         return config
 
-    def _completed(self, given: Config) -> dict[str, Value]:
+    def filled(self, given: Config) -> dict[str, Value]:
+        """The given values where they apply, defaults and middles elsewhere; constraints may be broken."""
         config: dict[str, Value] = {}
         for name, parameter in self.items():
             if self.is_active(name, config):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import paretune as pt
-from paretune.earlier import FEWEST, LARGEST, Source, carried, completed, place, shared, sources, unfit
+from paretune.earlier import FEWEST, LARGEST, Source, carried, place, shared, sources, unfit
 from paretune.errors import InputError
 from paretune.objective import Objectives
 from paretune.records import Observation, Status
@@ -68,7 +68,7 @@ def test_in_the_same_space_all_carries_over_exactly(space_and_point: tuple[Space
     config = space.decode(point)
     (found,) = carried(source(config, space=space), space, ERROR)
     assert found.config == config
-    assert completed(found.config, space) == config
+    assert space.filled(found.config) == config
     numbers = {name for name in config if not isinstance(space[name], Choice)}
     assert set(found.places) == numbers
     encoded = dict(zip(space, space.encode(config).tolist(), strict=True))
@@ -97,7 +97,7 @@ def test_between_any_two_spaces_what_carries_over_is_legal(data: st.DataObject) 
     config = old.decode(data.draw(st.lists(units, min_size=len(old), max_size=len(old))))
     for found in carried(source(config, space=old), joint, ERROR):
         assert set(found.config) <= set(shared(old, joint)) & set(config)
-        whole = completed(found.config, joint)
+        whole = joint.filled(found.config)
         joint.check(whole)
         for name, value in found.config.items():
             joint[name].check(value)
@@ -130,9 +130,9 @@ def test_conditions_of_the_new_space_decide_what_is_there() -> None:
 
 
 def test_what_is_missing_is_filled_with_defaults_and_middles() -> None:
-    config = completed({"lr": 0.05, "optimizer": "sgd"}, NEW)
+    config = NEW.filled({"lr": 0.05, "optimizer": "sgd"})
     assert config == {"optimizer": "sgd", "lr": 0.05, "layers": 7, "momentum": 0.745, "dropout": 0.25}
-    assert completed({"momentum": 0.9}, NEW)["lr"] == 1e-2
+    assert NEW.filled({"momentum": 0.9})["lr"] == 1e-2
     NEW.check(config)
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from paretune.algorithms._base import Problem
 from paretune.algorithms._untried import Key
-from paretune.earlier import Source, carried, completed
+from paretune.earlier import Source, carried
 from paretune.pareto import non_dominated
 from paretune.records import Observation, Proposal
 from paretune.space import Value
@@ -76,9 +76,10 @@ def _first(problem: Problem) -> list[tuple[str, dict[str, Value]]]:
 
 def _best(source: Source, problem: Problem) -> list[dict[str, Value]]:
     """The source's best results or some of its front, those that break no constraint here."""
-    results = carried(source, problem.space, problem.objectives)
+    space = problem.space
+    results = carried(source, space, problem.objectives)
     Y_nm = np.array([result.y_m for result in results])
     one = Y_nm.shape[1] == 1
     order = np.argsort(Y_nm[:, 0], kind="stable") if one else np.flatnonzero(non_dominated(Y_nm))
-    configs = [completed(results[i].config, problem.space) for i in order[:_MOST]]
-    return [config for config in configs if problem.space.legal(config)]
+    configs = [space.filled(results[i].config) for i in order[:_MOST]]
+    return [config for config in configs if space.legal(config)]
