@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from paretune.flow import Study as Study
     from paretune.flow import load as load
     from paretune.flow import search as search
+    from paretune.objective import Limit as Limit
     from paretune.objective import Objective as Objective
     from paretune.optimizer import Optimizer as Optimizer
     from paretune.parameters import Choice as Choice
@@ -36,6 +37,7 @@ _HOMES = {
     "GP": "paretune.algorithms._gp.settings",
     "Grid": "paretune.algorithms._grid.settings",
     "Int": "paretune.parameters",
+    "Limit": "paretune.objective",
     "Normal": "paretune.beliefs",
     "Objective": "paretune.objective",
     "Optimizer": "paretune.optimizer",
@@ -55,6 +57,7 @@ __all__ = [
     "Float",
     "Grid",
     "Int",
+    "Limit",
     "Normal",
     "Objective",
     "Optimizer",

@@ -18,6 +18,7 @@ NAMES = [
     "Float",
     "Grid",
     "Int",
+    "Limit",
     "Normal",
     "Objective",
     "Optimizer",
