@@ -120,7 +120,7 @@ def test_a_job_finds_its_code_its_data_and_the_cluster(cluster: RayJobs, project
 
 
 def test_metadata_names_the_study_and_its_report(cluster: RayJobs, project: Path, head: Head) -> None:
-    job = send(cluster, project, store="/shared/results", env={"FAIL": "2"})
+    job = send(cluster, project, changes={"store": "/shared/results"}, env={"FAIL": "2"})
     ended = cluster.wait(job.id, lambda piece: None)
 
     assert (ended.status, ended.exit_code) == ("failed", 2)
@@ -206,11 +206,13 @@ def test_a_whole_study_runs_as_a_job_and_is_watched_from_the_shell(head: Head, p
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    submitted = paretune_("submit", "specs/tiny study.yaml", "--wait")
+    submitted = paretune_("submit", "specs/tiny study.yaml", "--wait", "--trials", "40", "--target", "loss=0.3")
     name = submitted.partition(":")[0]
     assert submitted.rstrip().endswith(f"{name}: succeeded")
     results = head.home / "paretune-results" / "tiny"
     assert (results / "report.html").is_file()
+    search = paretune.load("tiny", store=results.parent).spec.search
+    assert (search.trials, search.target) == (40, {"loss": 0.3})
     assert "succeeded" in next(line for line in paretune_("jobs").splitlines() if name in line)
     assert paretune_("logs", name) in submitted
     assert f"{name}: has succeeded already" in paretune_("stop", name)

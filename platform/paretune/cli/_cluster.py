@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paretune.cli._options import Hours, Regret, Target, Trials, WorkerHours
 from paretune.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's name, as `par
 def submit(
     spec: Annotated[str, typer.Argument(help="A spec file, or a trainable's name.")],
     address: Address = None,
+    trials: Trials = None,
+    hours: Hours = None,
+    worker_hours: WorkerHours = None,
+    target: Target = None,
+    regret: Regret = None,
     wait: Annotated[bool, typer.Option("--wait", help="Show its output and end as it ends.")] = False,
     store: Annotated[
         str | None,
@@ -45,10 +51,19 @@ def submit(
     """Run a study on a cluster."""
     from paretune.cli import _specs
 
-    _specs.read(spec, _specs.changes({"store": store}, ()))  # a bad spec answers before the cluster is asked
+    options = {
+        "search.trials": trials,
+        "search.hours": hours,
+        "search.worker_hours": worker_hours,
+        "search.target": _specs.target(target),
+        "search.regret": regret,
+        "store": store,
+    }
+    changes = _specs.changes(options, ())
+    _specs.read(spec, changes)  # a bad spec answers before the cluster is asked
     path, variables = _specs.locate(spec), _environment(env or [])
     cluster = _cluster(address)
-    job = cluster.submit(path, store=store, working_dir=working_dir, env=variables, ship=not installed)
+    job = cluster.submit(path, changes, working_dir=working_dir, env=variables, ship=not installed)
     where = " on the head node" if (job.report or "").startswith("~") else ""
     typer.echo(f"{job.id}: study {job.study}, report will be {job.report}{where}")
     if not wait:

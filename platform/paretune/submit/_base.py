@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 JobStatus: TypeAlias = Literal["pending", "running", "succeeded", "failed", "stopped"]
 
@@ -43,13 +43,13 @@ class Submitter(Protocol):
     def submit(
         self,
         spec_path: Path,
+        changes: Mapping[str, Any] | None = None,
         *,
-        store: str | None = None,
         working_dir: Path | None = None,
         env: Mapping[str, str] | None = None,
         ship: bool = True,
     ) -> Job:
-        """Check the spec here, send it with the code it needs, and start it there."""
+        """Check the spec here with the changes to it, send it with the code it needs, and start it there."""
 
     def jobs(self) -> list[Job]:
         """The cluster's jobs that run studies, the newest first."""

@@ -7,6 +7,7 @@ command `python -m paretune run SPEC`. Ray gives the command the cluster's addre
 from __future__ import annotations
 
 import asyncio
+import json
 import shlex
 import tempfile
 import time
@@ -54,8 +55,8 @@ class RayJobs:
     def submit(
         self,
         spec_path: Path,
+        changes: Mapping[str, Any] | None = None,
         *,
-        store: str | None = None,
         working_dir: Path | None = None,
         env: Mapping[str, str] | None = None,
         ship: bool = True,
@@ -63,16 +64,17 @@ class RayJobs:
     ) -> Job:
         """Send a spec and what it needs, and start it.
 
-        `store` replaces the spec's; one that is a relative path lies in the home folder of the head node, since the
-        job's own folder is Ray's to delete. `ship` False uses the paretune installed on the cluster; `command` is how
-        to call it there. Raises InputError for a bad spec, before anything is sent, and ClusterError.
+        `changes` replace what the spec says, `{"search": {"trials": 60}}`. A store that is a relative path lies in the
+        home folder of the head node, since the job's own folder is Ray's to delete. `ship` False uses the paretune
+        installed on the cluster; `command` is how to call it there. Raises InputError for a bad spec, before anything
+        is sent, and ClusterError.
         """
-        spec = study.load(spec_path, {} if store is None else {"store": store})
+        spec = study.load(spec_path, changes)
         root = folder.choose(spec_path, working_dir)
         _check_code_travels(spec.trainable, spec_path, root)
         self._check_version()
         place, shown = _place(spec.store)
-        run = [*command, "run", spec_path.resolve().relative_to(root).as_posix()]
+        run = [*command, "run", spec_path.resolve().relative_to(root).as_posix(), *_settings(changes or {})]
         with tempfile.TemporaryDirectory() as scratch:
             archive = Path(scratch) / "working_dir.zip"
             folder.pack(root, archive, leave=[root / spec.store])
@@ -161,6 +163,13 @@ def _check_code_travels(trainable: str, spec_path: Path, root: Path) -> None:
             f"{spec_path}: trainable: must be a file in the working directory that is sent, {root}, got {file}",
             hint="give its path from the spec's folder, and with --working-dir a folder that holds both",
         )
+
+
+def _settings(changes: Mapping[str, Any]) -> list[str]:
+    """The changes within the spec's parts as options of `run`; the store has one of its own."""
+    parts = {part: fields for part, fields in changes.items() if isinstance(fields, Mapping)}
+    given = [f"{part}.{field}={json.dumps(value)}" for part, fields in parts.items() for field, value in fields.items()]
+    return [word for setting in given for word in ("--set", setting)]
 
 
 def _place(store: str) -> tuple[str, str]:
