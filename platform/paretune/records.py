@@ -22,7 +22,7 @@ ENDINGS: tuple[Ending, ...] = get_args(Ending)
 EventKind = Literal[
     "opened",  # a writer took the study over; details: versions, host, commit, gpus_per_worker
     "amended",  # details: the settings that changed, {"search": {"trials": 60}}
-    "suggested",  # suggestion
+    "suggested",  # suggestion; no details, whose place in the store its proposal's notes have
     "started",  # a trial began its attempt-th run; details: {"checkpoint": path or None}
     "paused",
     "promoted",
@@ -41,7 +41,9 @@ class Proposal:
 
     `origin` says how it came about (default, initial, model, random ...). `mean` and `sd` are the surrogate's
     prediction of each objective and each metric under a limit, in its own units; `fit` holds the surrogate's
-    hyperparameters, for diagnosis and to warm-start the next fit from the log.
+    hyperparameters of each of them, for diagnosis. `notes` are whatever else the algorithm has to say: what `auto`
+    chose, how far it trusts earlier studies. `fit_s` is what fitting models took, in seconds; two proposals that differ
+    in nothing else are equal.
     """
 
     config: Config
@@ -50,6 +52,8 @@ class Proposal:
     mean: Metrics | None = None
     sd: Metrics | None = None
     fit: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    fit_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from paretune.records import Event
 from paretune.study import StudySpec
 
 REGRET_BOUND = "regret_bound"
-"""Where a suggestion's `fit` holds the bound that was computed with it."""
+"""Where a proposal's `notes` hold the bound that was computed with it."""
 
 
 def reason(spec: StudySpec, log: Log) -> str | None:
@@ -59,7 +59,7 @@ def _regret(spec: StudySpec, log: Log) -> str | None:
     if spec.search.regret is None or not log.trials:
         return None
     last = log.trials[max(log.trials)].suggestion
-    bound = last.proposal.fit.get(REGRET_BOUND)
+    bound = last.proposal.notes.get(REGRET_BOUND)
     if bound is None or bound >= spec.search.regret:
         return None
     return f"expected regret at most {bound:.3g}, below {spec.search.regret:g} (at trial {last.id})"

@@ -76,6 +76,6 @@ def test_it_proposes_what_the_chosen_algorithm_would(count: int, name: str) -> N
     proposals = auto.suggest(past, [], n=2, rng=np.random.default_rng(1))
     assert pickle.loads(pickle.dumps(auto)).suggest(past, [], n=2, rng=np.random.default_rng(1)) == proposals
     said = {"algorithm": name, "because": choose(given, 12)[1]}
-    assert [proposal.fit["auto"] for proposal in proposals] == [said, said]
+    assert [proposal.notes["auto"] for proposal in proposals] == [said, said]
     expected = chosen.suggest(past, [], n=2, rng=np.random.default_rng(1))
-    assert proposals == [replace(proposal, fit={**proposal.fit, "auto": said}) for proposal in expected]
+    assert proposals == [replace(proposal, notes={**proposal.notes, "auto": said}) for proposal in expected]

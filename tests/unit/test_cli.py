@@ -331,11 +331,11 @@ def test_show_one_trial_with_its_traceback(run: Run, stored: StudySpec) -> None:
 
 def test_show_says_what_auto_chose_and_why() -> None:
     chosen = {"algorithm": "gp", "because": "needs the fewest trials"}
-    proposal = Proposal(config={}, origin="model", fit={"auto": chosen})
+    proposal = Proposal(config={}, origin="model", fit={"auto": {"noise": 0.1}}, notes={"auto": chosen})
     suggestion = Suggestion(id=0, proposal=proposal, algorithm="auto", history_position=1)
     assert _origin(suggestion) == "auto (gp: needs the fewest trials), model"
-    named_auto = replace(suggestion, algorithm="gp", proposal=replace(proposal, fit={"auto": {"noise": 0.1}}))
-    assert _origin(named_auto) == "gp, model", "an objective may be called auto"
+    by_hand = replace(suggestion, algorithm="gp", proposal=replace(proposal, notes={}))
+    assert _origin(by_hand) == "gp, model", "an objective may be called auto"
 
 
 def test_best_prints_yaml(run: Run, stored: StudySpec) -> None:

@@ -85,8 +85,8 @@ def test_worker_hours_are_those_of_all_trials() -> None:
     assert stopping.reason(spec(worker_hours=1.26), write.log) is None
 
 
-def suggested(number: int, fit: dict[str, Any]) -> Suggestion:
-    proposal = Proposal(config=CONFIG, origin="model", fit=fit)
+def suggested(number: int, notes: dict[str, Any]) -> Suggestion:
+    proposal = Proposal(config=CONFIG, origin="model", notes=notes)
     return Suggestion(id=number, proposal=proposal, algorithm="gp", history_position=0)
 
 
@@ -103,8 +103,8 @@ def suggested(number: int, fit: dict[str, Any]) -> Suggestion:
 def test_the_last_bound_of_the_regret_counts(bounds: list[float | None], reason: str | None) -> None:
     write = synthetic.Writer()
     for number, bound in enumerate(bounds):
-        fit = {} if bound is None else {stopping.REGRET_BOUND: bound}
-        write.event("suggested", number, suggestion=suggested(number, fit))
+        notes = {} if bound is None else {stopping.REGRET_BOUND: bound}
+        write.event("suggested", number, suggestion=suggested(number, notes))
     assert stopping.reason(spec(1, regret=0.01), write.log) == reason
     assert stopping.reason(spec(1), write.log) is None
 
@@ -132,9 +132,9 @@ def test_the_bound_comes_with_a_suggestion_of_any_algorithm() -> None:
         assert given.config == plain.config
         return given
 
-    assert stopping.REGRET_BOUND not in bounded(6).proposal.fit, "the model knows nothing yet"
-    early, late = (bounded(n).proposal.fit[stopping.REGRET_BOUND] for n in (10, 30))
-    assert bounded(10).proposal.fit[stopping.REGRET_BOUND] == early
+    assert stopping.REGRET_BOUND not in bounded(6).proposal.notes, "the model knows nothing yet"
+    early, late = (bounded(n).proposal.notes[stopping.REGRET_BOUND] for n in (10, 30))
+    assert bounded(10).proposal.notes[stopping.REGRET_BOUND] == early
     true_regret = min(seen.metrics["error"] for seen in parabola(30))
     assert true_regret <= late < early
 

@@ -91,6 +91,12 @@ def test_absent_parameters_stay_absent_and_a_null_option_stays_a_null() -> None:
 def test_every_field_of_an_event_comes_back() -> None:
     entry = suggested(3, 1, acquisition=math.inf, mean={"val_error": -math.inf}, sd={"val_error": 0.1}, fit={"l": [1]})
     assert through_arrow(entry) == entry
+    entry = suggested(3, 1, notes={"auto": {"algorithm": "gp"}}, fit_s=0.1)
+    read = through_arrow(entry)
+    assert read == entry
+    assert isinstance(read, Event)
+    assert read.suggestion is not None
+    assert read.suggestion.proposal.fit_s == 0.1, "which does not count when proposals are compared"
     failed = event(4, "failed", 1, attempt=2, reason="boom", details={"traceback": "…", "n": [1, {"a": None}]})
     assert through_arrow(failed) == failed
     assert through_arrow(report(5, 1, 1)) == report(5, 1, 1)

@@ -22,5 +22,5 @@ def bound_regret(suggestion: Suggestion, problem: Problem, history: Sequence[Obs
     bound = regret_bound(problem, history)
     if bound is None:
         return suggestion
-    proposal = replace(suggestion.proposal, fit={**suggestion.proposal.fit, REGRET_BOUND: bound})
+    proposal = replace(suggestion.proposal, notes={**suggestion.proposal.notes, REGRET_BOUND: bound})
     return replace(suggestion, proposal=proposal, seconds=suggestion.seconds + time.perf_counter() - began)

@@ -44,7 +44,7 @@ class _Rule:
 
 
 class Automatic:
-    """Hands everything to the algorithm that the rules choose, and records which and why in `Proposal.fit["auto"]`."""
+    """Hands everything to the algorithm that the rules choose; a proposal's notes say under "auto" which and why."""
 
     transfers = True
 
@@ -62,7 +62,7 @@ class Automatic:
         name, because = choose(self._problem, len(history))
         proposals = self._algorithm(name).suggest(history, pending, n=n, rng=rng)
         said = {"algorithm": name, "because": because}
-        return [replace(proposal, fit={**proposal.fit, "auto": said}) for proposal in proposals]
+        return [replace(proposal, notes={**proposal.notes, "auto": said}) for proposal in proposals]
 
     def _algorithm(self, name: str) -> Algorithm:
         if name not in self._made:

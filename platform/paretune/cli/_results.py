@@ -236,7 +236,7 @@ def _facts(study: Study, trial: Trial, starts: int) -> list[tuple[str, str]]:
 
 def _origin(suggestion: Suggestion) -> str:
     """Which algorithm, chosen by whom and why, and which of its parts."""
-    chosen = suggestion.proposal.fit.get("auto") if suggestion.algorithm == "auto" else None
+    chosen = suggestion.proposal.notes.get("auto")
     why = "" if chosen is None else f" ({chosen['algorithm']}: {chosen['because']})"
     return f"{suggestion.algorithm}{why}, {suggestion.proposal.origin}"
 

@@ -1,7 +1,8 @@
 """The tables' schemas, and the way of a log entry into a row and exactly back.
 
 Each time stands twice: `time` for people and SQL, `time_s` because a timestamp's microseconds are coarser than a float.
-Structures of no fixed form (an event's details, a surrogate's hyperparameters) are JSON.
+Structures of no fixed form are JSON: a surrogate's hyperparameters, an event's details, and in their column, because a
+suggestion has none, what else its proposal holds.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def table_configuration() -> dict[str, str]:
 
 
 def event_row(event: Event, columns: ConfigColumns) -> dict[str, Any]:
-    """The row of an event. Raises ValueError for a suggestion that is not the event's trial's."""
+    """The row of an event. Raises ValueError for a suggestion that is not the event's trial's, or one with details."""
     row = {
         "position": event.position,
         "time": microseconds(event.time_s),
@@ -109,6 +110,8 @@ def event_row(event: Event, columns: ConfigColumns) -> dict[str, Any]:
         return row
     if event.suggestion.id != event.trial:
         raise ValueError(f"event: trial must be the suggestion's {event.suggestion.id}, got {event.trial}")
+    if event.details:
+        raise ValueError(f"event: a suggestion has no details, got {event.details!r}")
     return row | _suggestion_fields(event.suggestion, columns)
 
 
@@ -122,6 +125,7 @@ def _suggestion_fields(suggestion: Suggestion, columns: ConfigColumns) -> dict[s
         "mean": None if proposal.mean is None else dict(proposal.mean),
         "sd": None if proposal.sd is None else dict(proposal.sd),
         "fit": _json(proposal.fit),
+        "details": _json({**({"notes": dict(proposal.notes)} if proposal.notes else {}), "fit_s": proposal.fit_s}),
         "history_position": suggestion.history_position,
         "pending": list(suggestion.pending),
         "seconds": suggestion.seconds,
@@ -130,20 +134,22 @@ def _suggestion_fields(suggestion: Suggestion, columns: ConfigColumns) -> dict[s
 
 def event_of(row: Mapping[str, Any], columns: ConfigColumns) -> Event:
     """The event that `event_row` was given."""
+    suggestion = None if row["algorithm"] is None else _suggestion_of(row, columns)
     return Event(
         position=row["position"],
         kind=row["kind"],
         time_s=row["time_s"],
         trial=row["trial"],
         attempt=row["attempt"],
-        suggestion=None if row["algorithm"] is None else _suggestion_of(row, columns),
+        suggestion=suggestion,
         metrics=dict(row["metrics"]),
         reason=row["reason"],
-        details=parsed(row["details"]),
+        details={} if suggestion else parsed(row["details"]),
     )
 
 
 def _suggestion_of(row: Mapping[str, Any], columns: ConfigColumns) -> Suggestion:
+    rest = parsed(row["details"])
     proposal = Proposal(
         config=columns.decode(row["config"]),
         origin=row["origin"],
@@ -151,6 +157,8 @@ def _suggestion_of(row: Mapping[str, Any], columns: ConfigColumns) -> Suggestion
         mean=None if row["mean"] is None else dict(row["mean"]),
         sd=None if row["sd"] is None else dict(row["sd"]),
         fit=parsed(row["fit"]),
+        notes=rest.get("notes", {}),
+        fit_s=rest.get("fit_s", 0.0),
     )
     return Suggestion(
         id=row["trial"],
