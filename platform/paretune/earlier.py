@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -87,8 +87,11 @@ def unfit(source: Source, space: Space, objectives: Objectives) -> str | None:
 
 
 def sources(given: Sequence[Given], space: Space, objectives: Objectives) -> tuple[Source, ...]:
-    """Earlier studies as sources; raises InputError for what is none, or one that there is nothing to learn from."""
-    found = [_source(entry, number, objectives) for number, entry in enumerate(given)]
+    """Earlier studies as sources, each with a name of its own.
+
+    Raises InputError for what is none, or one that there is nothing to learn from.
+    """
+    found = _named([_source(entry, number, objectives) for number, entry in enumerate(given)])
     for number, source in enumerate(found):
         why = unfit(source, space, objectives)
         if why is not None:
@@ -137,6 +140,15 @@ def _source(given: Given, number: int, objectives: Objectives) -> Source:
     raise InputError(
         f"warm_start: {number}: must be a study, an optimizer or a (space, history) pair, got {type(given).__name__}"
     )
+
+
+def _named(found: Sequence[Source]) -> list[Source]:
+    """The sources, with a number after every name but the first of its like."""
+    before = [sum(other.name == source.name for other in found[:i]) for i, source in enumerate(found)]
+    return [
+        replace(source, name=f"{source.name} {count + 1}") if count else source
+        for source, count in zip(found, before, strict=True)
+    ]
 
 
 def _alike(a: Parameter, b: Parameter) -> bool:

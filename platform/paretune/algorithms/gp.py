@@ -8,6 +8,7 @@ up to four, of a scalarisation drawn anew each time with more. See `_gp` for its
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -26,7 +27,7 @@ from paretune.algorithms._gp.knowledge import Knowledge, learn, results
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
 from paretune.algorithms._gp.settings import GP
-from paretune.algorithms._gp.transfer import SourceMean, source_means
+from paretune.algorithms._gp.transfer import Lessons, lessons_of
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._untried import keys, sobol_points
 from paretune.errors import AlgorithmError
@@ -71,10 +72,10 @@ class GaussianProcess:
         self._cube = Cube(self._encoding)
         self._initial = settings.initial or _INITIAL
         self._learnt: dict[int, tuple[list[Observation], Knowledge]] = {}  # of the last history: faster, not different
-        self._sources: list[list[SourceMean]] | None = None  # fitted when first needed
+        self._lessons: Lessons | None = None  # of the sources, which are fitted when first needed
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_learnt": {}, "_sources": None}
+        return {**self.__dict__, "_learnt": {}, "_lessons": None}
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
@@ -96,7 +97,9 @@ class GaussianProcess:
     def _modelled(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
         if len(self._objectives) > MOST:
             return self._scalarised(history, waiting, rng)
+        began = time.perf_counter()
         knowledge = self._learn(history, turn=(len(history) + len(waiting)) % 2)
+        fit_s = time.perf_counter() - began
         names = self._objectives.outcome_names
         with reproducible(seed := int(rng.integers(2**31))):
             found = self._search(knowledge, history, waiting, seed)
@@ -108,11 +111,14 @@ class GaussianProcess:
             mean=self._objectives.natural(mean_1o[0]),
             sd=dict(zip(names, sd_1o[0].tolist(), strict=True)),
             fit=dict(zip(names, knowledge.surrogate.hyperparameters(self._encoding.labels), strict=True)),
+            notes=self._trust(knowledge),
+            fit_s=fit_s,
         )
 
     def _scalarised(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
         weights_m = draw_weights(len(self._objectives), rng)
         with reproducible(seed := int(rng.integers(2**31))):
+            began = time.perf_counter()
             knowledge = learn(
                 history,
                 self._objectives,
@@ -121,9 +127,17 @@ class GaussianProcess:
                 bend=self._settings.input_warping,
                 weights_m=weights_m,
             )
+            fit_s = time.perf_counter() - began
             found = self._search(knowledge, history, waiting, seed)
         weights = dict(zip(self._objectives.names, weights_m.tolist(), strict=True))
-        return Proposal(config=found.config, origin="model", acquisition=found.value, fit={"weights": weights})
+        notes = {"weights": weights}
+        return Proposal(config=found.config, origin="model", acquisition=found.value, notes=notes, fit_s=fit_s)
+
+    def _trust(self, knowledge: Knowledge) -> dict[str, Any]:
+        """How much each earlier study is believed to tell of each objective, 0 to 1; nothing of those that are not."""
+        if not self._problem.sources:
+            return {}
+        return {"sources": dict(zip(self._objectives.names, knowledge.trust, strict=True))}
 
     def _learn(self, history: Sequence[Observation], *, turn: int) -> Knowledge:
         """What the history teaches, seen in two ways by turns, because neither is the better one everywhere.
@@ -139,14 +153,13 @@ class GaussianProcess:
         learnt = self._learnt.get(turn)
         if learnt is None or learnt[0] != list(history):
             with reproducible(_FIT_SEED):
-                if self._sources is None:
-                    sources = self._problem.sources
-                    self._sources = [source_means(source, self._objectives, self._encoding) for source in sources]
+                if self._lessons is None:
+                    self._lessons = lessons_of(self._problem.sources, self._objectives, self._encoding)
                 found = learn(
                     history,
                     self._objectives,
                     self._encoding,
-                    self._sources,
+                    self._lessons,
                     kernel=self._settings.kernel,
                     bend=self._settings.input_warping,
                     warp=one and turn == 0,

@@ -18,7 +18,7 @@ from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.parego import chebyshev
 from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import Surrogate, fit
-from paretune.algorithms._gp.transfer import SourceMean, priors
+from paretune.algorithms._gp.transfer import Lessons, priors
 from paretune.objective import Objectives
 from paretune.pareto import fill_reference, non_dominated
 from paretune.records import Observation
@@ -39,7 +39,10 @@ _LARGEST = 1e100  # squares of larger values are not numbers any more
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Fitted models and what they were fitted to; `reference_m` and `limits_o` are standardised."""
+    """Fitted models and what they were fitted to; `reference_m` and `limits_o` are standardised.
+
+    `trust` has the weights of the earlier studies in each objective's prior mean, by name.
+    """
 
     surrogate: Surrogate
     feasibility: Feasibility | None
@@ -47,6 +50,7 @@ class Knowledge:
     leaders_bf: Array
     reference_m: Array
     limits_o: Array
+    trust: list[dict[str, float]]
 
 
 def results(history: Sequence[Observation], objectives: Objectives) -> list[Observation]:
@@ -58,7 +62,7 @@ def learn(
     history: Sequence[Observation],
     objectives: Objectives,
     encoding: Encoding,
-    sources: Sequence[Sequence[SourceMean]] = (),
+    lessons: Lessons | None = None,
     *,
     kernel: Kernel = "matern52",
     bend: bool = False,
@@ -68,7 +72,7 @@ def learn(
 ) -> Knowledge:
     """Fit the models; `history` must hold at least one result.
 
-    `sources` are what earlier studies expect. With `bend` numbers may be bent; with `warp` a single objective may be
+    `lessons` are what earlier studies teach. With `bend` numbers may be bent; with `warp` a single objective may be
     warped; with `wide` a reference that is not given is the worst of the results; with `weights_m` the objectives are
     scalarised to one, which comes before the outcomes under a limit.
     """
@@ -83,7 +87,14 @@ def learn(
     others = np.full(len(limits_o) - m, np.nan)  # which have no reference
     keep_o = np.fmax([*given_m, *others], np.where(np.isfinite(limits_o), limits_o, np.nan))
     d = len(encoding.space)
-    expected = priors(X_nf[:settled], Y_no[:settled, :m], dimensions=d, keep_m=keep_o[:m], sources=sources)
+    expected = priors(
+        X_nf[:settled],
+        Y_no[:settled, :m],
+        dimensions=d,
+        keep_m=keep_o[:m],
+        lessons=lessons or Lessons(),
+        warp=warp,
+    )
     surrogate = fit(
         X_nf,
         Y_no,
@@ -110,6 +121,7 @@ def learn(
         leaders_bf=X_nf[leading],
         reference_m=surrogate.scale.apply(np.array([*reference_m, *others]))[:m],
         limits_o=scaled_limits_o,
+        trust=[{} if prior is None else dict(prior.weights) for prior in expected],
     )
 
 

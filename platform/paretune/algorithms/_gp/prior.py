@@ -5,7 +5,8 @@ Legend: n results, t test points, f columns; z_n standardised outcomes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -17,11 +18,15 @@ _DOUBT = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """offset + the sum of slope times mean; points (t, f) to values (t,), differentiable."""
+    """offset + the sum of slope times mean; points (t, f) to values (t,), differentiable.
+
+    `weights` say how probable it is that a source is of use, by its name.
+    """
 
     offset: float
     slopes: tuple[float, ...]
     means: tuple[Mean, ...]
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, X_tf: torch.Tensor) -> torch.Tensor:
         value_t = torch.full_like(X_tf[:, 0], self.offset)
@@ -31,7 +36,7 @@ class Prior:
 
     def in_units_of(self, unit: float) -> Prior:
         """The same with its values divided by `unit`."""
-        return Prior(self.offset / unit, tuple(slope / unit for slope in self.slopes), self.means)
+        return replace(self, offset=self.offset / unit, slopes=tuple(slope / unit for slope in self.slopes))
 
     def left_over(self, X_nf: torch.Tensor, z_n: torch.Tensor) -> float:
         """The standard deviation to expect of what it leaves over.

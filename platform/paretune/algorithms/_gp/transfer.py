@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from paretune.algorithms._gp.encoding import Encoding
+from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import log_density
 from paretune.algorithms._gp.prior import Prior
 from paretune.algorithms._gp.process import Posterior
@@ -45,30 +46,35 @@ class SourceMean:
         return self.posterior.mean(X_tf[:, self.columns]).mean(0)[:, 0]
 
 
-def source_means(source: Source, objectives: Objectives, encoding: Encoding) -> list[SourceMean]:
-    """Fit a source, one mean per objective; draws nothing."""
-    results = carried(source, encoding.space, objectives)
-    names = shared(source.space, encoding.space)
-    known = [column for column in encoding.columns if column.name in names]
-    columns = [place for column in known for place in range(column.start, column.start + column.width)]
-    Y_sm = np.clip([result.y_m for result in results], -_LARGEST, _LARGEST)
-    surrogate = fit(_features(results, encoding)[:, columns], Y_sm, dimensions=len(names))
-    return [SourceMean(columns, posterior) for posterior in surrogate.posteriors]
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What all sources expect: the name of each, and its means, one per objective."""
+
+    names: tuple[str, ...] = ()
+    means: tuple[tuple[SourceMean, ...], ...] = ()
+
+
+def lessons_of(sources: Sequence[Source], objectives: Objectives, encoding: Encoding) -> Lessons:
+    """Fit the sources; draws nothing."""
+    means = tuple(_means(source, objectives, encoding) for source in sources)
+    return Lessons(tuple(source.name for source in sources), means)
 
 
 def priors(
-    X_nf: Array, Y_nm: Array, *, dimensions: int, keep_m: Array, sources: Sequence[Sequence[SourceMean]]
+    X_nf: Array, Y_nm: Array, *, dimensions: int, keep_m: Array, lessons: Lessons, warp: bool = False
 ) -> list[Prior | None]:
     """The prior mean of each outcome that makes its results more probable, None where there is none.
 
-    By a factor of n, because offset and slope were fitted: the root of n for each of the two (Schwarz, 1978).
+    More probable than they are without it, through a warp where `warp` allows one, by a factor of n, because offset and
+    slope were fitted: the root of n for each of the two (Schwarz, 1978). The prior mean itself is not warped: a warp
+    bends where the best result so far is, and that is not the same place in two studies.
     """
     n, m = Y_nm.shape
-    if not sources or n < FEWEST:
+    if not lessons.means or n < FEWEST:
         return [None] * m
-    plain = fit(X_nf, Y_nm, dimensions=dimensions, keep_m=keep_m)
-    X, Z_nm = torch.from_numpy(X_nf), plain.scale.apply(Y_nm)
-    found = [prior_mean([source[j] for source in sources], X, Z_nm[:, j]) for j in range(m)]
+    plain = fit(X_nf, Y_nm, dimensions=dimensions, keep_m=keep_m, warp=warp)
+    X, Z_nm = torch.from_numpy(X_nf), Scale.of(Y_nm, keep_m).apply(Y_nm)
+    found = [prior_mean(lessons, j, X, Z_nm[:, j]) for j in range(m)]
     if all(prior is None for prior in found):
         return found
     informed = fit(X_nf, Y_nm, dimensions=dimensions, keep_m=keep_m, priors=found)
@@ -76,18 +82,24 @@ def priors(
     return [prior if gain > math.log(n) else None for prior, gain in zip(found, gain_m, strict=True)]
 
 
-def prior_mean(means: Sequence[SourceMean], X_nf: torch.Tensor, z_n: Array) -> Prior | None:
+def prior_mean(lessons: Lessons, objective: int, X_nf: torch.Tensor, z_n: Array) -> Prior | None:
     """What the results make of the sources, or None where none is of use."""
+    means = [of_source[objective] for of_source in lessons.means]
     with torch.no_grad():
-        offset, slope_k = average(np.array([mean(X_nf).numpy() for mean in means]), z_n)
+        offset, slope_k, weight_k = average(np.array([mean(X_nf).numpy() for mean in means]), z_n)
     if not slope_k.any():
         return None
     kept = np.flatnonzero(slope_k > _LEAST * slope_k.max()).tolist()
-    return Prior(offset, tuple(float(slope_k[i]) for i in kept), tuple(means[i] for i in kept))
+    return Prior(
+        offset,
+        slopes=tuple(float(slope_k[i]) for i in kept),
+        means=tuple(means[i] for i in kept),
+        weights={lessons.names[i]: float(weight_k[i]) for i in kept},
+    )
 
 
-def average(M_kn: Array, z_n: Array) -> tuple[float, Array]:
-    """Offset and slopes (k,) of the average over z = a + b M_i + noise for each source i, and z = a + noise.
+def average(M_kn: Array, z_n: Array) -> tuple[float, Array, Array]:
+    """Offset, slopes (k,), weights (k,) of the average over z = a + b M_i + noise for each source i, and z = a + noise.
 
     Slopes are never negative. A model weighs as its evidence, (1 - r^2)^(-(n - 3) / 2), where r is its correlation: the
     power that leaves three results without a say. Beforehand all sources together weigh n^(-1/2) against none.
@@ -96,14 +108,15 @@ def average(M_kn: Array, z_n: Array) -> tuple[float, Array]:
     dM_kn, dz_n = M_kn - M_kn.mean(axis=1, keepdims=True), z_n - z_n.mean()
     square_k, total = (dM_kn**2).sum(axis=1), (dz_n**2).sum()
     if total == 0:
-        return float(z_n.mean()), np.zeros(len(M_kn))
+        return float(z_n.mean()), np.zeros(len(M_kn)), np.zeros(len(M_kn))
     slope_k = np.maximum(dM_kn @ dz_n, 0.0) / np.maximum(square_k, 1e-12)
     r2_k = np.clip(slope_k**2 * square_k / total, 0.0, 1 - 1e-6)
     log_k = -0.5 * (n - 3) * np.log1p(-r2_k) - math.log(len(M_kn)) - math.log(n) / 2
     top = max(0.0, log_k.max())
     weight_k = np.exp(log_k - top)
-    slope_k *= weight_k / (weight_k.sum() + math.exp(-top))
-    return float(z_n.mean() - slope_k @ M_kn.mean(axis=1)), slope_k
+    weight_k /= weight_k.sum() + math.exp(-top)
+    slope_k *= weight_k
+    return float(z_n.mean() - slope_k @ M_kn.mean(axis=1)), slope_k, weight_k
 
 
 def evidence(surrogate: Surrogate, X_nf: Array, Y_nm: Array, *, dimensions: int) -> Array:
@@ -114,8 +127,19 @@ def evidence(surrogate: Surrogate, X_nf: Array, Y_nm: Array, *, dimensions: int)
         rest_n = z_n if posterior.prior is None else z_n - posterior.prior(X)
         density_k, _ = log_density(mode.theta_p[None], X, rest_n, dimensions=dimensions)
         densities.append(density_k.item())
-    units_m = surrogate.scale.spread_m * surrogate.scale.unit_m
-    return np.asarray(np.array(densities) - len(Y_nm) * np.log(units_m))
+    log_units_m = np.log(surrogate.scale.unit_m)
+    return np.asarray(np.array(densities) + surrogate.scale.log_slopes(Y_nm) - len(Y_nm) * log_units_m)
+
+
+def _means(source: Source, objectives: Objectives, encoding: Encoding) -> tuple[SourceMean, ...]:
+    """A source's expectation of each objective."""
+    results = carried(source, encoding.space, objectives)
+    names = shared(source.space, encoding.space)
+    known = [column for column in encoding.columns if column.name in names]
+    columns = [place for column in known for place in range(column.start, column.start + column.width)]
+    Y_sm = np.clip([result.y_m for result in results], -_LARGEST, _LARGEST)
+    surrogate = fit(_features(results, encoding)[:, columns], Y_sm, dimensions=len(names))
+    return tuple(SourceMean(columns, posterior) for posterior in surrogate.posteriors)
 
 
 def _features(results: Sequence[Carried], encoding: Encoding) -> Array:
