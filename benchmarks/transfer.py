@@ -4,15 +4,16 @@ python benchmarks/transfer.py --seeds 10
 
 Each family of tasks is one function with optima, scales and offsets drawn per task, as one model on several data sets.
 A search begins with nothing ("cold"), with a study of another task of its family ("related"), with one of a random
-smooth function of the same space ("unrelated"), or with one of each and two more unrelated ones ("mixed"). Targets are
-the cold searches' median best values after 8, 12, 16 and 20 trials.
+smooth function of the same space ("unrelated"), or with one of each and two more unrelated ones ("mixed"). A search is
+judged by its regret in units of its family's function, so that tasks compare; targets are the cold searches' medians
+after 8, 12, 16 and 20 trials.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,31 +26,44 @@ import paretune as pt
 Array = npt.NDArray[np.float64]
 Function = Callable[[Any], float]
 
-TRIALS = 20
+TRIALS = 25
 TARGETS = (8, 12, 16, 20)
 STARTS = ["related", "unrelated", "mixed"]
 GOALS = {"loss": "minimize"}
 
 
 @dataclass(frozen=True)
+class Task:
+    """A function with its least value, and the unit of its regret."""
+
+    function: Function
+    least: float
+    unit: float
+
+
+@dataclass(frozen=True)
 class Family:
-    """Tasks of one space: a number of the task to its function."""
+    """Tasks of one space: a number of the task to the task."""
 
     space: dict[str, Any]
-    task: Callable[[int], Function]
+    task: Callable[[int], Task]
 
 
 def cube(d: int) -> dict[str, Any]:
     return {f"x{i}": pt.Float(0, 1) for i in range(d)}
 
 
-def moved(function: Callable[[Array], float], d: int, *, by: float) -> Callable[[int], Function]:
+def moved(function: Callable[[Array], float], d: int, *, by: float, least: float) -> Callable[[int], Task]:
     """Tasks of a function of the cube: moved by up to `by` in each coordinate, scaled up to tenfold, offset."""
 
-    def task(number: int) -> Function:
+    def task(number: int) -> Task:
         rng = np.random.default_rng([7, number])
         shift_d, scale, offset = rng.uniform(-by, by, d), 10 ** rng.uniform(-0.5, 0.5), rng.normal()
-        return lambda config: offset + scale * function(np.array(list(config.values())) + shift_d)
+
+        def value(config: Any) -> float:
+            return float(offset + scale * function(np.array(list(config.values())) + shift_d))
+
+        return Task(value, least=offset + scale * least, unit=scale)
 
     return task
 
@@ -93,7 +107,7 @@ NETWORK: dict[str, Any] = {
 }
 
 
-def network(number: int) -> Function:
+def network(number: int) -> Task:
     """A made-up network on data set `number`, with its own best learning rate, depth, dropout and edge of sgd."""
     rng = np.random.default_rng([8, number])
     lr, layers, dropout, edge = -3 + 0.3 * rng.normal(), 6 + rng.normal(), rng.uniform(0.1, 0.3), rng.uniform(0.0, 0.3)
@@ -107,7 +121,8 @@ def network(number: int) -> Function:
             value += 4 * (config["momentum"] - 0.9) ** 2 - edge
         return base + scale * (value + 0.3 * (config["optimizer"] == "lion"))
 
-    return loss
+    best = {"lr": 10 ** (lr + 1), "width": 512, "optimizer": "sgd", "momentum": 0.9, "dropout": dropout}
+    return Task(loss, least=min(loss({**best, "layers": count}) for count in range(2, 13)), unit=scale)
 
 
 def unrelated(space: dict[str, Any], number: int) -> Function:
@@ -119,9 +134,9 @@ def unrelated(space: dict[str, Any], number: int) -> Function:
 
 
 FAMILIES = {
-    "branin": Family(cube(2), moved(branin, 2, by=0.07)),
-    "hartmann6": Family(cube(6), moved(hartmann6, 6, by=0.05)),
-    "levy4": Family(cube(4), moved(levy4, 4, by=0.05)),
+    "branin": Family(cube(2), moved(branin, 2, by=0.07, least=0.39788735772973816)),
+    "hartmann6": Family(cube(6), moved(hartmann6, 6, by=0.05, least=-3.322368011415515)),
+    "levy4": Family(cube(4), moved(levy4, 4, by=0.05, least=0.0)),
     "network": Family(NETWORK, network),
 }
 
@@ -138,7 +153,7 @@ def search(family: Family, function: Function, *, seed: int, trials: int, warm_s
 def source(name: str, number: int, kind: str) -> pt.Optimizer:
     """An earlier study of 40 trials, half of them all over the space, half around its best: as searches leave them."""
     family, rng = FAMILIES[name], np.random.default_rng([10, number])
-    function = family.task(1000 + number) if kind == "related" else unrelated(family.space, number)
+    function = family.task(1000 + number).function if kind == "related" else unrelated(family.space, number)
     made = pt.Optimizer(family.space, GOALS, algorithm="sobol", seed=500 + number)
     for _ in range(20):
         suggestion = made.ask()
@@ -158,15 +173,16 @@ def sources(name: str, seed: int, start: str) -> list[pt.Optimizer]:
 
 
 def curve(name: str, seed: int, start: str) -> Array:
-    """The best value so far after each trial; shape (TRIALS,). Task and seed go together, so that starts compare."""
+    """The least regret so far after each trial; shape (TRIALS,). Task and seed go together, so that starts compare."""
     family = FAMILIES[name]
-    made = search(family, family.task(seed), seed=seed, trials=TRIALS, warm_start=sources(name, seed, start))
+    task = family.task(seed)
+    made = search(family, task.function, seed=seed, trials=TRIALS, warm_start=sources(name, seed, start))
     values = [observation.metrics["loss"] for observation in made.history]
-    return np.minimum.accumulate(values)
+    return (np.minimum.accumulate(values) - task.least) / task.unit
 
 
 def trials_to(curves_sn: Array, target: float) -> Array:
-    """Trials until a value is reached, one more than there are where it is not; shape (seeds,)."""
+    """Trials until a regret is reached, one more than there are where it is not; shape (seeds,)."""
     reached_sn = curves_sn <= target
     return np.where(reached_sn.any(axis=1), reached_sn.argmax(axis=1) + 1, curves_sn.shape[1] + 1)
 
@@ -178,12 +194,23 @@ def ratio(cold_sn: Array, warm_sn: Array) -> float:
     return float(sum(warm for warm, _ in needed) / sum(cold for _, cold in needed))
 
 
-def interval(cold_sn: Array, warm_sn: Array) -> tuple[float, float]:
-    """The central 90 % of the ratio over 1,000 draws of the seeds; the targets are drawn with them."""
+def summary(pairs: Sequence[tuple[Array, Array]]) -> str:
+    """The mean ratio of families' (cold, warm) curves, and the central 90 % over 1,000 draws of each one's seeds.
+
+    The targets are drawn with the seeds.
+    """
     rng = np.random.default_rng(0)
-    draws = rng.integers(len(cold_sn), size=(1000, len(cold_sn)))
-    low, high = np.quantile([ratio(cold_sn[draw], warm_sn[draw]) for draw in draws], [0.05, 0.95])
-    return float(low), float(high)
+
+    def drawn() -> float:
+        draws = [rng.integers(len(cold_sn), size=len(cold_sn)) for cold_sn, _ in pairs]
+        return mean_ratio([(cold[draw], warm[draw]) for (cold, warm), draw in zip(pairs, draws, strict=True)])
+
+    low, high = np.quantile([drawn() for _ in range(1000)], [0.05, 0.95])
+    return f"{mean_ratio(pairs):.2f} ({low:.2f} to {high:.2f})"
+
+
+def mean_ratio(pairs: Sequence[tuple[Array, Array]]) -> float:
+    return float(np.mean([ratio(cold_sn, warm_sn) for cold_sn, warm_sn in pairs]))
 
 
 def main() -> None:
@@ -193,12 +220,15 @@ def main() -> None:
     parser.add_argument("--starts", nargs="+", choices=STARTS, default=STARTS)
     arguments = parser.parse_args()
     print("family      start       trials to the targets, against a cold start (90 % of bootstraps)")
+    pairs: dict[str, list[tuple[Array, Array]]] = {start: [] for start in arguments.starts}
     for name in arguments.families:
         cold_sn = np.array([curve(name, seed, "cold") for seed in range(arguments.seeds)])
         for start in arguments.starts:
             warm_sn = np.array([curve(name, seed, start) for seed in range(arguments.seeds)])
-            low, high = interval(cold_sn, warm_sn)
-            print(f"{name:<12}{start:<12}{ratio(cold_sn, warm_sn):.2f} ({low:.2f} to {high:.2f})", flush=True)
+            pairs[start].append((cold_sn, warm_sn))
+            print(f"{name:<12}{start:<12}{summary(pairs[start][-1:])}", flush=True)
+    for start, found in pairs.items():
+        print(f"{'mean':<12}{start:<12}{summary(found)}")
 
 
 if __name__ == "__main__":

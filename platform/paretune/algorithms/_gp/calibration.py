@@ -70,9 +70,8 @@ def calibrate(
     X_nf: Array, Y_nm: Array, keep_m: Array, manner: Manner, priors: Sequence[Prior | None] = ()
 ) -> Calibration:
     """The calibration from results in the order in which they came; `priors` as in `surrogate.fit`."""
-    if any(prior is not None for prior in priors):
-        return _left_over(X_nf, Y_nm, keep_m, manner, priors)
-    return _calibrate(X_nf.tobytes(), Y_nm.tobytes(), keep_m.tobytes(), len(X_nf), len(keep_m), manner)
+    expected = tuple(priors) if any(prior is not None for prior in priors) else ()
+    return _calibrate(X_nf.tobytes(), Y_nm.tobytes(), keep_m.tobytes(), len(X_nf), len(keep_m), manner, expected)
 
 
 def stacked(members: Sequence[Hyperparameters]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -85,9 +84,13 @@ def stacked(members: Sequence[Hyperparameters]) -> tuple[torch.Tensor, torch.Ten
 
 
 @lru_cache(maxsize=_KEPT)
-def _calibrate(X: bytes, Y: bytes, keep: bytes, n: int, m: int, manner: Manner) -> Calibration:
+def _calibrate(
+    X: bytes, Y: bytes, keep: bytes, n: int, m: int, manner: Manner, priors: tuple[Prior | None, ...]
+) -> Calibration:
     X_nf, Y_nm = np.frombuffer(X).reshape(n, -1), np.frombuffer(Y).reshape(n, m)
     keep_m = np.frombuffer(keep)
+    if priors:
+        return _left_over(X_nf, Y_nm, keep_m, manner, priors)
     candidates = [
         _Candidate.fitted(X_nf, Y_nm, Scale.of(Y_nm, keep_m, np.where(np.arange(m) == 0, strength, 0.0)), manner)
         for strength in (STRENGTHS if manner.warp else STRENGTHS[:1])
@@ -99,7 +102,7 @@ def _calibrate(X: bytes, Y: bytes, keep: bytes, n: int, m: int, manner: Manner) 
 def _left_over(X_nf: Array, Y_nm: Array, keep_m: Array, manner: Manner, priors: Sequence[Prior | None]) -> Calibration:
     """The units and hyperparameters of what the priors leave over."""
     scale, known = Scale.of(Y_nm, keep_m), list(priors)
-    X, Z_nm = torch.from_numpy(X_nf), torch.from_numpy(scale.apply(Y_nm))
+    X, Z_nm = torch.tensor(X_nf), torch.from_numpy(scale.apply(Y_nm))
     for j, prior in enumerate(known):
         if prior is not None:
             unit = prior.left_over(X, Z_nm[:, j])

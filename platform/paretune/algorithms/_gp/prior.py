@@ -16,9 +16,9 @@ _DOUBT = 4.0
 """Results that the doubt about a prior mean weighs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prior:
-    """offset + the sum of slope times mean; points (t, f) to values (t,), differentiable.
+    """offset + the sum of slope times mean; points (t, f) to values (t,), differentiable. Equal to itself alone.
 
     `weights` say how probable it is that a source is of use, by its name.
     """

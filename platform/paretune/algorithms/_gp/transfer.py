@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ from paretune.objective import Objectives
 Array = npt.NDArray[np.float64]
 
 _LARGEST = 1e100  # squares of larger values are not numbers any more
+_KEPT = 8  # answers: they hold as long as no more results are settled (see `calibration`)
 _LEAST = 1e-3  # of the largest slope: what a source below it adds is not worth the time of asking it
 
 
@@ -46,9 +48,9 @@ class SourceMean:
         return self.posterior.mean(X_tf[:, self.columns]).mean(0)[:, 0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lessons:
-    """What all sources expect: the name of each, and its means, one per objective."""
+    """What all sources expect: the name of each, and its means, one per objective. Equal to itself alone."""
 
     names: tuple[str, ...] = ()
     means: tuple[tuple[SourceMean, ...], ...] = ()
@@ -62,7 +64,7 @@ def lessons_of(sources: Sequence[Source], objectives: Objectives, encoding: Enco
 
 def priors(
     X_nf: Array, Y_nm: Array, *, dimensions: int, keep_m: Array, lessons: Lessons, warp: bool = False
-) -> list[Prior | None]:
+) -> tuple[Prior | None, ...]:
     """The prior mean of each outcome that makes its results more probable, None where there is none.
 
     More probable than they are without it, through a warp where `warp` allows one, by a factor of n, because offset and
@@ -71,15 +73,24 @@ def priors(
     """
     n, m = Y_nm.shape
     if not lessons.means or n < FEWEST:
-        return [None] * m
+        return (None,) * m
+    return _priors(X_nf.tobytes(), Y_nm.tobytes(), keep_m.tobytes(), n, m, dimensions, lessons, warp)
+
+
+@lru_cache(maxsize=_KEPT)
+def _priors(
+    X: bytes, Y: bytes, keep: bytes, n: int, m: int, dimensions: int, lessons: Lessons, warp: bool
+) -> tuple[Prior | None, ...]:
+    X_nf, Y_nm = np.frombuffer(X).reshape(n, -1).copy(), np.frombuffer(Y).reshape(n, m)  # torch wants to own inputs
+    keep_m = np.frombuffer(keep)
     plain = fit(X_nf, Y_nm, dimensions=dimensions, keep_m=keep_m, warp=warp)
-    X, Z_nm = torch.from_numpy(X_nf), Scale.of(Y_nm, keep_m).apply(Y_nm)
-    found = [prior_mean(lessons, j, X, Z_nm[:, j]) for j in range(m)]
+    Z_nm = Scale.of(Y_nm, keep_m).apply(Y_nm)
+    found = tuple(prior_mean(lessons, j, torch.from_numpy(X_nf), Z_nm[:, j]) for j in range(m))
     if all(prior is None for prior in found):
         return found
     informed = fit(X_nf, Y_nm, dimensions=dimensions, keep_m=keep_m, priors=found)
     gain_m = evidence(informed, X_nf, Y_nm, dimensions=dimensions) - evidence(plain, X_nf, Y_nm, dimensions=dimensions)
-    return [prior if gain > math.log(n) else None for prior, gain in zip(found, gain_m, strict=True)]
+    return tuple(prior if gain > math.log(n) else None for prior, gain in zip(found, gain_m, strict=True))
 
 
 def prior_mean(lessons: Lessons, objective: int, X_nf: torch.Tensor, z_n: Array) -> Prior | None:
