@@ -59,11 +59,12 @@ def torch_trainer_in_tune(config: dict[str, Any]) -> None:
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
+    callback: Any = TuneReportCallback  # which has no annotations
     TorchTrainer(
         five_reports,
         train_loop_config=config,
         scaling_config=train.ScalingConfig(num_workers=2),
-        run_config=train.RunConfig(storage_path=config["storage"], callbacks=[TuneReportCallback()]),
+        run_config=train.RunConfig(storage_path=config["storage"], callbacks=[callback()]),
     ).fit()
 
 
@@ -123,7 +124,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     os.environ.setdefault("RAY_worker_niceness", "0")
-    ray.init(address="local", num_cpus=4, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", num_cpus=4, log_to_driver=False, logging_level=logging.ERROR)
     ours, theirs = [], []
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as folder:

@@ -119,7 +119,7 @@ def network(number: int) -> Task:
         value += 3 * (config["dropout"] - dropout) ** 2 + 4 * (config["layers"] / config["width"]) ** 0.5
         if config["optimizer"] == "sgd":
             value += 4 * (config["momentum"] - 0.9) ** 2 - edge
-        return base + scale * (value + 0.3 * (config["optimizer"] == "lion"))
+        return float(base + scale * (value + 0.3 * (config["optimizer"] == "lion")))
 
     best = {"lr": 10 ** (lr + 1), "width": 512, "optimizer": "sgd", "momentum": 0.9, "dropout": dropout}
     return Task(loss, least=min(loss({**best, "layers": count}) for count in range(2, 13)), unit=scale)
@@ -177,14 +177,14 @@ def curve(name: str, seed: int, start: str) -> Array:
     family = FAMILIES[name]
     task = family.task(seed)
     made = search(family, task.function, seed=seed, trials=TRIALS, warm_start=sources(name, seed, start))
-    values = [observation.metrics["loss"] for observation in made.history]
-    return (np.minimum.accumulate(values) - task.least) / task.unit
+    values = np.array([observation.metrics["loss"] for observation in made.history])
+    return np.asarray((np.minimum.accumulate(values) - task.least) / task.unit)
 
 
 def trials_to(curves_sn: Array, target: float) -> Array:
     """Trials until a regret is reached, one more than there are where it is not; shape (seeds,)."""
     reached_sn = curves_sn <= target
-    return np.where(reached_sn.any(axis=1), reached_sn.argmax(axis=1) + 1, curves_sn.shape[1] + 1)
+    return np.asarray(np.where(reached_sn.any(axis=1), reached_sn.argmax(axis=1) + 1, curves_sn.shape[1] + 1))
 
 
 def ratio(cold_sn: Array, warm_sn: Array) -> float:

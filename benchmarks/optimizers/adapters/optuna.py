@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from benchmarks.optimizers.adapters._serve import Problem, Result, serve
@@ -24,7 +25,7 @@ _EXCESS = "excess"
 class Optuna:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        directions = ["minimize"] * problem.objectives
+        directions = [StudyDirection.MINIMIZE] * problem.objectives
         self._study = optuna.create_study(directions=directions, sampler=_sampler(problem))
 
     def ask(self) -> tuple[Trial, Config]:

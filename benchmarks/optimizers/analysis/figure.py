@@ -49,11 +49,11 @@ def _rows(results: Results) -> Iterator[dict[str, Any]]:
             against = scores.reference(task, [results])
             for peer, regrets in scores.table(results, task, against, _SHARES).items():
                 by_peer.setdefault(peer, []).append(regrets)
-        for peer, regrets in by_peer.items():
-            if len(regrets) < len(chosen):
+        for peer, of_tasks in by_peer.items():
+            if len(of_tasks) < len(chosen):
                 continue
-            mean_k = bootstrap.mean(regrets)
-            low_k, high_k = bootstrap.interval(regrets)
+            mean_k = bootstrap.mean(of_tasks)
+            low_k, high_k = bootstrap.interval(of_tasks)
             for share, mean, low, high in zip(_SHARES, mean_k, low_k, high_k, strict=True):
                 yield {"group": title, "peer": peer, "share": share, "mean": mean, "low": low, "high": high}
 
@@ -63,7 +63,7 @@ def chart(data: pd.DataFrame) -> alt.ConcatChart:
     peers = sorted(data["peer"].unique(), key=lambda peer: (peer not in _OURS_FIRST, peer in _GREYS, peer))
     panels = [_panel(data[data["group"] == title], title, peers) for title in PANELS.values()]
     drawn = [panel for panel in panels if panel is not None]
-    return (
+    whole: alt.ConcatChart = (
         alt.concat(*drawn, columns=3, spacing={"row": 28, "column": 30})
         .resolve_scale(color="shared")
         .properties(
@@ -89,12 +89,13 @@ def chart(data: pd.DataFrame) -> alt.ConcatChart:
             symbolSize=220,
         )
     )  # fmt: skip
+    return whole
 
 
 _OURS_FIRST = ("paretune",)
 
 
-def _panel(data: pd.DataFrame, title: str, peers: list[str]) -> alt.LayerChart | None:
+def _panel(data: pd.DataFrame, title: str, peers: list[str]) -> alt.LayerChart | alt.FacetChart | None:
     if data.empty:
         return None
     ours, theirs = alt.datum.peer == "paretune", alt.datum.peer != "paretune"

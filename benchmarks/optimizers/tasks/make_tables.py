@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,8 @@ def _write_surrogate(training: Training) -> str:
     fitted, r2 = surrogate.fit(X_nf, np.log(y_n) if training.logarithm else y_n)
     meta = {"space": training.space.to_data(), "logarithm": training.logarithm, "r2": round(r2, 3)}
     path = FOLDER / f"{training.name}.npz"
-    np.savez_compressed(path, meta=np.array(json.dumps(meta)), **surrogate.to_arrays(fitted))
+    arrays: dict[str, Any] = {"meta": np.array(json.dumps(meta)), **surrogate.to_arrays(fitted)}
+    np.savez_compressed(path, **arrays)
     shares = ", ".join(f"{weight:.2f}" for weight in fitted.weights)
     return f"losses {y_n.min():.4g} to {y_n.max():.4g}, R2 left out {r2:.3f}, weights {shares}, {path.stat().st_size} B"
 

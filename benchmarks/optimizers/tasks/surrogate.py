@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -126,4 +127,5 @@ def to_arrays(surrogate: Surrogate) -> dict[str, npt.NDArray[np.generic]]:
 def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> Surrogate:
     """The counterpart of `to_arrays`."""
     wide = {name: np.int64 if name in _TYPES else np.float64 for name in Surrogate.__slots__}
-    return Surrogate(**{name: np.asarray(arrays[name], dtype=kind) for name, kind in wide.items()})
+    fields: dict[str, Any] = {name: np.asarray(arrays[name], dtype=kind) for name, kind in wide.items()}
+    return Surrogate(**fields)

@@ -44,7 +44,10 @@ def _hartmann6_related() -> Task:
     def moved(c: Config, move_d: f.Array) -> float:
         return f.hartmann(f.point(c, 6) - move_d)
 
-    earlier = tuple(_study(f"moved {i}", space, lambda c, i=i: 40 * i * moved(c, moves[i]) + 7, seed=i) for i in (1, 2))
+    def scaled(i: int) -> Callable[[Config], float]:
+        return lambda c: 40 * i * moved(c, moves[i]) + 7
+
+    earlier = tuple(_study(f"moved {i}", space, scaled(i), seed=i) for i in (1, 2))
     return Task(
         name="hartmann6_related",
         space=space,

@@ -73,7 +73,7 @@ def priors(
     """
     n, m = Y_nm.shape
     if not lessons.means or n < FEWEST:
-        return (None,) * m
+        return tuple(None for _ in range(m))
     return _priors(X_nf.tobytes(), Y_nm.tobytes(), keep_m.tobytes(), n, m, dimensions, lessons, warp)
 
 
