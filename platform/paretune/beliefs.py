@@ -46,8 +46,25 @@ class Normal:
         return {name: value for name in ("mean", "log10", "sd") if (value := getattr(self, name)) is not None}
 
 
-def as_normal(given: object) -> Normal:
-    """A belief from one, or from its plain form."""
+def within(given: object, low: float, high: float) -> Normal:
+    """A belief from one or from its plain form, which has to be centred between bounds: the best is looked for there.
+
+    Raises SpaceError.
+    """
+    belief = _as_normal(given)
+    if belief.log10 is not None:
+        if low <= 0:
+            raise SpaceError(f"prior: log10 needs low > 0, got low {low:g}", hint="use mean")
+        low, high = math.log10(low), math.log10(high)
+    if not low <= belief.center <= high:
+        name = "mean" if belief.log10 is None else "log10"
+        raise SpaceError(
+            f"prior: {name} must be in [{low:g}, {high:g}], got {belief.center:g}", hint="widen the bounds"
+        )
+    return belief
+
+
+def _as_normal(given: object) -> Normal:
     if isinstance(given, Normal):
         return given
     if not isinstance(given, Mapping):

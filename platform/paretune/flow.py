@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from paretune import algorithms, loading, provenance, stopping, store, study, warm_start
+from paretune import algorithms, amendments, loading, provenance, stopping, store, study, warm_start
 from paretune._defaults import STORE
 from paretune.algorithms import Settings
 from paretune.earlier import Source
@@ -283,7 +283,7 @@ def _check_same(spec: StudySpec) -> None:
     """A study that exists must be the one that is asked for."""
     if not store.exists(spec.store, spec.name):
         return
-    different = study.differences(store.read(spec.store, spec.name).spec, spec)
+    different = amendments.differences(store.read(spec.store, spec.name).spec, spec)
     if different:
         raise StudyExistsError(
             f"study {spec.name}: exists with other settings: {'; '.join(different)}",
@@ -318,7 +318,7 @@ def _execute(
         here = provenance.collect()
         found = {"host": here.host, "commit": here.git_commit, "versions": here.versions, "gpus_per_worker": gpus}
         recorder.event("opened", details=found)
-        changes = _changes(writer.stored.spec, spec)
+        changes = amendments.changes(writer.stored.spec, spec)
         if changes:
             recorder.event("amended", details=changes)
         for listener in listeners:
@@ -342,17 +342,6 @@ def _execute(
             for listener in listeners:
                 listener.on_end()
     return reason
-
-
-def _changes(old: StudySpec, new: StudySpec) -> dict[str, Any]:
-    """The settings that a study may change on its way, as far as they do."""
-    return {
-        part: changed
-        for part, fields in study.AMENDABLE.items()
-        if (
-            changed := {f: v for f in fields if (v := getattr(getattr(new, part), f)) != getattr(getattr(old, part), f)}
-        )
-    }
 
 
 def _all_failed(name: str, log: Log) -> StudyFailedError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias, cast
 
-from paretune.beliefs import Normal, as_normal
+from paretune.beliefs import Normal, within
 from paretune.errors import SpaceError
 
 Value: TypeAlias = str | int | float | bool | None
@@ -115,7 +115,7 @@ class Float:
             put(self, "default", _number("default", self.default))
             _check_default(self, self.default)
         if self.prior is not None:
-            put(self, "prior", _belief(self, self.prior))
+            put(self, "prior", within(self.prior, self.low, self.high))
 
     @property
     def cardinality(self) -> float:
@@ -200,7 +200,7 @@ class Int:
             put(self, "default", _integer("default", self.default))
             _check_default(self, self.default)
         if self.prior is not None:
-            put(self, "prior", _belief(self, self.prior))
+            put(self, "prior", within(self.prior, self.low, self.high))
 
     def _check_powers(self) -> None:
         for name, bound in (("low", self.low), ("high", self.high)):
@@ -328,22 +328,6 @@ class Choice:
 
 
 Parameter: TypeAlias = Float | Int | Choice
-
-
-def _belief(parameter: Float | Int, given: Normal | Mapping[str, float]) -> Normal:
-    """The belief, which has to be centred inside the bounds: the best value is looked for there."""
-    belief = as_normal(given)
-    low, high = float(parameter.low), float(parameter.high)
-    if belief.log10 is not None:
-        if low <= 0:
-            raise SpaceError(f"prior: log10 needs low > 0, got low {low:g}", hint="use mean")
-        low, high = math.log10(low), math.log10(high)
-    if not low <= belief.center <= high:
-        name = "mean" if belief.log10 is None else "log10"
-        raise SpaceError(
-            f"prior: {name} must be in [{low:g}, {high:g}], got {belief.center:g}", hint="widen the bounds"
-        )
-    return belief
 
 
 def conditions(parameter: Parameter) -> Conditions:

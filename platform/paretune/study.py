@@ -11,7 +11,7 @@ StudySpec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,13 +35,6 @@ from paretune.parameters import Value
 from paretune.space import Space
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-AMENDABLE = {
-    "search": ("trials", "hours", "worker_hours", "target", "regret", "concurrency"),
-    "train": ("retries",),
-}
-"""The settings that a study may change on its way, by the part of the spec they stand in."""
 
 
 class _Strict(BaseModel):
@@ -291,50 +284,6 @@ def nested(dotted: str, value: Any) -> dict[str, Any]:
         value = {key: value}
     assert isinstance(value, dict)
     return value
-
-
-def differences(old: StudySpec, new: StudySpec) -> list[str]:
-    """What two specs of one study disagree about beyond when to stop, concurrency and retries: one line each."""
-    a, b = _flatten(_fixed(old)), _flatten(_fixed(new))
-    values = [
-        f"{key}: {a.get(key, 'absent')!r} before, {b.get(key, 'absent')!r} now"
-        for key in dict.fromkeys([*a, *b])
-        if repr(a.get(key)) != repr(b.get(key))  # 1 and True are equal, but not the same option
-    ]
-    return (
-        values
-        + _order("space", old.space, new.space)
-        + _order("objectives", old.objectives.names, new.objectives.names)
-        + _order("limits", old.objectives.limited_to_dict(), new.objectives.limited_to_dict())
-    )
-
-
-def _order(what: str, old: Iterable[str], new: Iterable[str]) -> list[str]:
-    """Coordinates follow the order, so another order of the same names is another study."""
-    a, b = list(old), list(new)
-    if a == b or sorted(a) != sorted(b):
-        return []
-    return [f"{what}: order {', '.join(a)} before, {', '.join(b)} now"]
-
-
-def _fixed(spec: StudySpec) -> dict[str, Any]:
-    """The part of a spec that a study cannot change once it has trials."""
-    data = spec.to_dict()
-    for part, fields in AMENDABLE.items():
-        for field in fields:
-            data[part].pop(field, None)
-    data["search"].pop("sources", None)
-    return data
-
-
-def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Mapping) and value:
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import paretune as pt
-from paretune import study
+from paretune import amendments, study
 from paretune.constraints import parse
 from paretune.errors import SpaceError, SpecError
 from paretune.space import Choice, Config, Float, Int, Parameter, Space
@@ -231,11 +231,11 @@ def test_a_spec_keeps_constraints_and_what_is_tried_first() -> None:
     assert spec.to_dict()["constraints"] == ["x + y <= 1"]
     assert spec.first == ({"x": 0.25, "y": 0.5}, {"x": 0.1, "y": 0.2})
     assert study.build(spec.to_dict(), where="again") == spec
-    assert study.differences(spec, spec.with_changes({"search": {"trials": 60}})) == []
-    assert study.differences(spec, spec.with_changes({"constraints": ["x + y <= 2"]})) == [
+    assert amendments.differences(spec, spec.with_changes({"search": {"trials": 60}})) == []
+    assert amendments.differences(spec, spec.with_changes({"constraints": ["x + y <= 2"]})) == [
         "constraints: ['x + y <= 1'] before, ['x + y <= 2'] now"
     ]
-    assert study.differences(spec, spec.with_changes({"search": {"first": None}})) == [
+    assert amendments.differences(spec, spec.with_changes({"search": {"first": None}})) == [
         "search.first: [{'x': 0.25}, {'x': 0.1, 'y': 0.2}] before, 'absent' now"
     ]
     plain = study.build({key: SPEC[key] for key in SPEC if key not in ("constraints", "search")}, where="test")

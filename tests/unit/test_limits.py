@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import paretune as pt
 import synthetic
-from paretune import progress, study
+from paretune import amendments, progress, study
 from paretune.engine import boundary
 from paretune.errors import InputError, ObjectiveError, ReportError, SpecError
 from paretune.log import Log
@@ -103,7 +103,7 @@ def test_limits_stand_beside_the_objectives_of_a_spec() -> None:
     assert "limits" not in synthetic.spec(objectives=1).to_dict()
     assert study.build(made.to_dict(), where="again") == made
     changed = made.with_changes({"limits": {"latency_ms": {"max": 3}}})
-    assert study.differences(made, changed) == ["limits.latency_ms.max: 4.0 before, 3.0 now"]
+    assert amendments.differences(made, changed) == ["limits.latency_ms.max: 4.0 before, 3.0 now"]
 
 
 def test_a_misspelt_section_is_recognised() -> None:
@@ -116,7 +116,7 @@ def test_the_order_of_limits_is_part_of_the_study() -> None:
     a, b = (
         synthetic.spec(limits={name: {"max": 1} for name in names}) for names in (("size", "cost"), ("cost", "size"))
     )
-    assert study.differences(a, b) == ["limits: order size, cost before, cost, size now"]
+    assert amendments.differences(a, b) == ["limits: order size, cost before, cost, size now"]
 
 
 # -- results -----------------------------------------------------------------------------------------------------------

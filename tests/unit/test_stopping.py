@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from paretune import flow, stopping, store, study
+from paretune import amendments, flow, stopping, store
 from paretune.algorithms import Problem, bound_regret, create, propose
 from paretune.cli import _specs
 from paretune.engine.messages import Ended
@@ -193,7 +193,7 @@ def test_a_study_that_has_ended_by_a_rule_says_so_and_is_not_started_again(tmp_p
 def test_another_target_lets_it_go_on(tmp_path: Path, changes: dict[str, Any], over: bool) -> None:
     made = stored(tmp_path, target={"val_error": 0.1, "latency_ms": 10.0})
     changed = made.with_changes({"search": changes})
-    assert study.differences(made, changed) == []
+    assert amendments.differences(made, changed) == []
     assert (stopping.reason(changed, TWO) is not None) == over
     assert flow._finished(changed) == over
 

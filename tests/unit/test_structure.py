@@ -21,7 +21,7 @@ PACKAGE = ROOT / "platform" / "paretune"
 LAYERS = [
     {"errors", "_defaults", "_yaml"},
     {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
-    | {"objective", "records", "pareto", "log", "study", "listener", "_source"},
+    | {"objective", "records", "pareto", "log", "study", "amendments", "listener", "_source"},
     {"loading", "provenance", "train", "winners", "earlier"},
     {"stopping"},
     {"algorithms", "schedulers", "store", "trainables"},

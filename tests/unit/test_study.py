@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretune import study
+from paretune import amendments, study
 from paretune.errors import InputError, ObjectiveError, SpaceError, SpecError
 from paretune.study import StudySpec
 from strategies import spaces
@@ -94,9 +94,9 @@ def test_changes_are_validated(write: Write) -> None:
 def test_differences_name_what_a_study_cannot_change(write: Write) -> None:
     spec = study.load(write(CNN))
     freely = {"search": {"trials": 60, "hours": 2.0, "concurrency": 4}, "train": {"retries": 0}}
-    assert study.differences(spec, spec.with_changes(freely)) == []
+    assert amendments.differences(spec, spec.with_changes(freely)) == []
     changed = spec.with_changes({"space": {"lr": {"high": 0.1}}, "search": {"seed": 1}, "train": {"epochs": None}})
-    assert study.differences(spec, changed) == [
+    assert amendments.differences(spec, changed) == [
         "space.lr.high: 0.01 before, 0.1 now",
         "search.seed: 0 before, 1 now",
         "train.epochs: 5 before, 'absent' now",
@@ -108,7 +108,7 @@ def test_the_order_of_parameters_is_part_of_the_space(write: Write) -> None:
     spec = study.load(write(CNN))
     data = spec.to_dict()
     data["space"] = {name: data["space"][name] for name in ("hidden", "lr", "optimizer", "momentum")}
-    assert study.differences(spec, study.build(data, where="test")) == [
+    assert amendments.differences(spec, study.build(data, where="test")) == [
         "space: order lr, hidden, optimizer, momentum before, hidden, lr, optimizer, momentum now"
     ]
 
