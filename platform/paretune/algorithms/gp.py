@@ -89,7 +89,7 @@ class GaussianProcess:
             else:
                 tried = keys(self._space, history, ahead)
                 ahead.append(
-                    next_earlier(self._problem, tried, trials=trials)
+                    next_earlier(self._problem, history, tried, trials=trials)
                     or next_initial(self._space, tried, seed=self._seed, trials=trials)
                 )
         return [entry for entry in ahead[len(pending) :] if isinstance(entry, Proposal)]
