@@ -19,7 +19,7 @@ import yaml
 import synthetic
 from paretune import flow, store
 from paretune.cli import main
-from paretune.cli._results import _origin
+from paretune.cli._results import _origin, _trust
 from paretune.errors import StudyFailedError
 from paretune.records import Proposal, Suggestion
 from paretune.study import StudySpec
@@ -336,6 +336,13 @@ def test_show_says_what_auto_chose_and_why() -> None:
     assert _origin(suggestion) == "auto (gp: needs the fewest trials), model"
     by_hand = replace(suggestion, algorithm="gp", proposal=replace(proposal, notes={}))
     assert _origin(by_hand) == "gp, model", "an objective may be called auto"
+
+
+def test_show_says_how_far_earlier_studies_are_trusted() -> None:
+    assert _trust({"val_error": {"old": 0.984, "older": 0.016}, "latency_ms": {}}) == [
+        "val_error: old 98%, older 2%",
+        "latency_ms: none of them",
+    ]
 
 
 def test_best_prints_yaml(run: Run, stored: StudySpec) -> None:

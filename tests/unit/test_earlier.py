@@ -190,10 +190,29 @@ def test_an_optimizer_takes_whatever_tells_of_a_study() -> None:
         first.tell(s, {"error": float(s.config["layers"] or 0)})
     told = sources([first, first.source(), (OLD, first.history)], NEW, ERROR)
     assert [entry.observations for entry in told] == [tuple(first.history)] * 3
+    assert [entry.name for entry in told] == ["optimizer", "optimizer 2", "given"]
     with pytest.raises(InputError, match=r"warm_start: 0: must be a study, an optimizer or a .* pair, got str"):
         pt.Optimizer(NEW, ERROR, warm_start=["cnn"])  # type: ignore[list-item]
     with pytest.raises(InputError, match=r"warm_start: 0 \(optimizer\): it must share a parameter"):
         pt.Optimizer({"x": Float(0, 1)}, ERROR, warm_start=[first])
+
+
+def test_every_suggestion_says_how_far_it_trusts_each_study_and_how_long_fitting_took() -> None:
+    space = Space({"x": Float(0, 1), "y": Float(0, 1)})
+
+    def valley(config: Config) -> float:
+        return (float(config["x"] or 0) - 0.3) ** 2 + 0.1 * float(config["y"] or 0)
+
+    old = pt.Optimizer(space, ERROR, algorithm="sobol")
+    for _ in range(12):
+        s = old.ask()
+        old.tell(s, {"error": valley(s.config)})
+    new = pt.Optimizer(space, ERROR, warm_start=[old])
+    for _ in range(8):
+        s = new.ask()
+        new.tell(s, {"error": 5 + 3 * valley(s.config)})
+    assert s.proposal.notes["sources"]["error"]["optimizer"] > 0.9
+    assert s.proposal.fit_s > 0
 
 
 def test_an_algorithm_that_cannot_learn_from_studies_says_so() -> None:

@@ -228,6 +228,7 @@ def _facts(study: Study, trial: Trial, starts: int) -> list[tuple[str, str]]:
     ]
     for metric, value in trial.metrics.items():
         facts.append((metric, text.number(value) + _predicted(metric, proposal.mean, proposal.sd)))
+    facts += [("learns from", said) for said in _trust(proposal.notes.get("sources", {}))]
     facts += [("beyond a limit", broken) for broken in study.spec.objectives.broken(trial.metrics)]
     if trial.checkpoint:
         facts.append(("checkpoint", trial.checkpoint))
@@ -239,6 +240,14 @@ def _origin(suggestion: Suggestion) -> str:
     chosen = suggestion.proposal.notes.get("auto")
     why = "" if chosen is None else f" ({chosen['algorithm']}: {chosen['because']})"
     return f"{suggestion.algorithm}{why}, {suggestion.proposal.origin}"
+
+
+def _trust(sources: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """How far each objective's model trusts earlier studies: `val_error: old 98%`."""
+    return [
+        f"{objective}: " + (", ".join(f"{name} {weight:.0%}" for name, weight in weights.items()) or "none of them")
+        for objective, weights in sources.items()
+    ]
 
 
 def _predicted(metric: str, mean: Mapping[str, float] | None, sd: Mapping[str, float] | None) -> str:
