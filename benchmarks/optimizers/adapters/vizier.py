@@ -1,4 +1,7 @@
-"""OSS Vizier's default algorithm (GP-UCB-PE), its designer called without the service. Conditions are flattened."""
+"""OSS Vizier's default algorithm (GP-UCB-PE), its designer called without the service.
+
+Conditions are flattened: the designer refuses them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from vizier._src.algorithms.designers.gp_ucb_pe import VizierGPUCBPEBandit
 
 from benchmarks.optimizers.adapters._serve import Penalty, Problem, Result, serve
 from benchmarks.optimizers.spaces import Config, Parameter
+
+jax.config.update("jax_enable_x64", True)  # as its service does; in single precision its suggestions become NaN
 
 
 class Vizier:
