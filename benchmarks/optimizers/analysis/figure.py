@@ -70,13 +70,13 @@ _SUBTITLE = [
 
 
 def write(folder: Path, target: Path) -> None:
-    """Draw a folder's results as a PNG of about 2,400 x 1,300 pixels."""
+    """Draw a folder's results as a PNG of about 1,900 x 1,100 pixels."""
     loaded = {mode: scores.load(folder, mode) for mode in (SEQUENTIAL, PENDING)}
     shares = [step / _STEPS for step in range(1, _STEPS + 1) if step / _STEPS >= _FROM]
     boards = {panel: board(panel.groups, loaded[panel.mode], list(loaded.values()), shares) for panel in PANELS}
     drawn = chart({panel: pd.DataFrame(rows) for panel, made in boards.items() if (rows := list(_rows(made, shares)))})
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(vl_convert.vegalite_to_png(drawn.to_dict(), scale=2))
+    target.write_bytes(vl_convert.vegalite_to_png(drawn.to_dict(), scale=1.5))
 
 
 def _rows(made: Board, shares: list[float]) -> Iterator[dict[str, Any]]:
