@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.optimizers import references, tasks
 from benchmarks.optimizers.harness import latency, peers, records, schedule
-from benchmarks.optimizers.harness.client import Client
+from benchmarks.optimizers.harness.client import Client, PeerError
 
 HERE = Path(__file__).parent
 DOCS = peers.ROOT / "docs"
@@ -70,11 +70,17 @@ def _add_latency(parser: argparse.ArgumentParser) -> None:
 
 def _latency(arguments: argparse.Namespace) -> None:
     for label in _peers(arguments):
-        with Client(peers.find(label), timeout_s=arguments.timeout) as client:
-            version = client.start(latency.task(), seed=arguments.seed, pending=1, given=True)
-            line = latency.measure(client, seed=arguments.seed, sizes=arguments.sizes)
-        records.append(arguments.results / "latency.jsonl", {"peer": label, "version": version, **line})
-        print(f"{label}: {line}", flush=True)
+        peer = peers.find(label)
+        try:
+            with Client(peer, timeout_s=arguments.timeout) as client:
+                version = client.start(latency.task(), seed=arguments.seed, pending=1, given=True)
+                line = latency.measure(client, seed=arguments.seed, sizes=arguments.sizes)
+        except PeerError as error:
+            print(f"{label}: FAILED: {error}", flush=True)
+            continue
+        line = {"peer": label, "version": peers.version(peer, version), **line}
+        records.append(arguments.results / "latency.jsonl", line)
+        print(line, flush=True)
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:

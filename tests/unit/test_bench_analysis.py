@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.optimizers import references, tasks
-from benchmarks.optimizers.analysis import bootstrap, figure, scores, tables
+from benchmarks.optimizers.analysis import boards, bootstrap, figure, scores, tables
 from benchmarks.optimizers.harness import records
 from benchmarks.optimizers.references import Reference
 
@@ -74,7 +74,19 @@ def test_a_ratio_s_interval_holds_the_ratio() -> None:
 
 
 def test_ranks_share_equal_places() -> None:
-    assert bootstrap.ranks(np.array([[1.0, 1.0], [2.0, 1.0], [3.0, 0.0]])).tolist() == [1.75, 2.25, 2.0]
+    made = {
+        "a": {"s": {0: 1.0}, "t": {0: 1.0}},
+        "b": {"s": {0: 2.0}, "t": {0: 1.0}},
+        "c": {"s": {0: 3.0}, "t": {0: 0.0}},
+    }
+    assert bootstrap.ranks(made) == {"a": 1.75, "b": 2.25, "c": 2.0}
+
+
+def test_ranks_compare_on_the_seeds_that_both_have() -> None:
+    """Of b's seeds only the first is c's too: there b wins, though its mean is worse."""
+    made = {"a": {"t": {0: 0.0, 1: 0.0}}, "b": {"t": {0: 1.0, 1: 9.0}}, "c": {"t": {0: 2.0}}}
+    assert bootstrap.ranks(made) == {"a": 1.0, "b": 2.0, "c": 3.0}
+    assert bootstrap.ranks({"a": {"t": {0: 0.0}}, "b": {"t": {1: 1.0}}}) == {"a": 1.5, "b": 1.5}
 
 
 def write_results(folder: Path) -> None:
@@ -92,6 +104,9 @@ def write_results(folder: Path) -> None:
                         records.append(path, line([1, halfway], [30, value], task=task.name, seed=seed))
     half = records.file(folder, "sequential", "ax")
     records.append(half, line([1, 0.5], task="branin_noisy"))
+    for peer, median in (("paretune", 120.0), ("ax", 700.0)):
+        timed = {"median_ms": {"100": median}, "mean_ms": {"100": 2 * median}, "peak_mb": 400}
+        records.append(folder / "latency.jsonl", {"peer": peer, **timed})
 
 
 def test_the_document_ranks_and_names_who_is_missing(tmp_path: Path) -> None:
@@ -100,16 +115,19 @@ def test_the_document_ranks_and_names_who_is_missing(tmp_path: Path) -> None:
     noisy = text.split("## Noisy")[1].split("##")[0]
     assert noisy.index("**paretune**") < noisy.index("| optuna-tpe")
     assert "ax (1 of 5)" in noisy
+    against = next(row for row in noisy.splitlines() if row.startswith("| ax |"))
+    assert [cell.strip() for cell in against.split("|")][6:8] == ["1 of 1", "1"]
+    assert "| **paretune** | 120 (240) | 400 |" in text
     assert "log10 of the missing hypervolume" in text
     assert "infeasible trials" in text
     row = next(row for row in text.split("## Eight trials under way")[1].splitlines() if "**paretune**" in row)
-    ratio = float(row.split("|")[5].split("[")[0])
+    ratio = float(row.split("|")[4].split("[")[0])
     assert ratio == pytest.approx(1.1, abs=0.1)
 
 
 def test_columns_are_the_shares_of_the_trials(tmp_path: Path) -> None:
     write_results(tmp_path)
-    made = tables.board("noisy", scores.load(tmp_path, "sequential"), [])
+    made = boards.board(["noisy"], scores.load(tmp_path, "sequential"), [])
     mean_k = bootstrap.mean(made.of("paretune"))
     assert mean_k[0] == pytest.approx(1.0)  # at 20 of 60, as written
     assert mean_k[1] == mean_k[3] < 0.3
@@ -129,11 +147,20 @@ def test_the_figure_is_a_picture(tmp_path: Path) -> None:
     assert (tmp_path / "docs" / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_figure_puts_paretune_first_and_leaves_out_who_is_incomplete(tmp_path: Path) -> None:
+def test_the_figure_leaves_out_who_is_incomplete(tmp_path: Path) -> None:
     write_results(tmp_path)
-    rows = pd.DataFrame(list(figure._rows(scores.load(tmp_path, "sequential"))))
-    assert set(rows["peer"]) == {"paretune", "optuna-tpe"}
-    spec = figure.chart(rows).to_dict()
-    assert len(spec["concat"]) == 2
-    domain = spec["concat"][0]["layer"][1]["encoding"]["color"]["scale"]["domain"]
-    assert domain[0] == "paretune"
+    made = boards.board(["noisy"], scores.load(tmp_path, "sequential"), [], [0.5, 1.0])
+    rows = pd.DataFrame(list(figure._rows(made, [0.5, 1.0])))
+    assert list(rows["peer"]) == ["paretune", "paretune", "optuna-tpe", "optuna-tpe"]
+    assert list(rows["trials"]) == [30.0, 60.0, 30.0, 60.0]
+
+
+def test_the_figure_says_when_the_best_other_one_is_reached() -> None:
+    ours = pd.DataFrame(
+        {"peer": "paretune", "trials": [20.0, 40.0, 60.0], "mean": [0.9, 0.4, 0.2], "low": 0, "high": 1}
+    )
+    theirs = ours.assign(peer="optuna-gp", mean=[1.0, 0.7, 0.5])
+    ahead = figure.chart({figure.PANELS[0]: pd.concat([ours, theirs])}).to_dict()
+    assert "'text': '40 trials'" in str(ahead["datasets"])
+    behind = figure.chart({figure.PANELS[0]: pd.concat([ours, theirs.assign(mean=0.1)])}).to_dict()
+    assert "'text'" not in str(behind["datasets"])

@@ -15,7 +15,10 @@ logging.disable(logging.WARNING)
 
 
 class Ax:
-    """Conditions are flattened: the values of inactive parameters are ignored by the harness."""
+    """Conditions are flattened, which is what its own hierarchical spaces do by default; those know no ints as parents.
+
+    The values of inactive parameters are ignored by the harness.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self._client = Client(random_seed=problem.seed)

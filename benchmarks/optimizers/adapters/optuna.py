@@ -1,4 +1,4 @@
-"""Optuna: option `sampler` is tpe, tpe-mv (multivariate, grouped), gp or nsga2.
+"""Optuna: option `sampler` is tpe (its default), tpe-mv (also multivariate where there are conditions), gp or nsga2.
 
 Conditions by define-by-run, limits by `constraints_func`. Input constraints are unknown to it: such trials fail.
 """
@@ -62,7 +62,7 @@ def _sampler(problem: Problem) -> BaseSampler:
     if name == "tpe":
         return TPESampler(seed=seed, **constraints)
     if name == "tpe-mv":
-        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=problem.pending > 1, **constraints)
+        return TPESampler(seed=seed, multivariate=True, group=True, **constraints)
     if name == "gp":
         return GPSampler(seed=seed, **constraints)
     if name == "nsga2":

@@ -1,4 +1,8 @@
-"""OSS Vizier's default algorithm (GP-UCB-PE), its designer called without the service. Conditions are flattened."""
+"""OSS Vizier's default algorithm (GP-UCB-PE), its designer called without the service.
+
+Conditions are flattened, as the designer refuses them; what failed is told as infeasible, what breaks a limit as the
+worst value seen.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from vizier._src.algorithms.designers.gp_ucb_pe import VizierGPUCBPEBandit
 
 from benchmarks.optimizers.adapters._serve import Penalty, Problem, Result, serve
 from benchmarks.optimizers.spaces import Config, Parameter
+
+jax.config.update("jax_enable_x64", True)  # as its service does; in single precision its suggestions become NaN
 
 
 class Vizier:
@@ -47,7 +53,11 @@ class Vizier:
 
     def _end(self, trial: Any, result: Result) -> None:
         values = dict(zip(self._names, self._penalty.values(result), strict=True))
-        self._ended.append(trial.complete(pyvizier.Measurement(metrics=values)))
+        if result.values is None:
+            ended = trial.complete(pyvizier.Measurement(), infeasibility_reason="failed")
+        else:
+            ended = trial.complete(pyvizier.Measurement(metrics=values))
+        self._ended.append(ended)
 
 
 def _declare(root: Any, parameter: Parameter) -> None:

@@ -6,7 +6,7 @@ mean, not how an optimizer does on other tasks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +53,22 @@ def ratio_interval(upper_sk: Sequence[Array], lower_sk: Sequence[Array], *, seed
     return float(low), float(high)
 
 
-def ranks(means_pT: Array) -> Array:
-    """The mean rank of each of p peers over the tasks, the least mean first; equals share a rank. Shape (p,)."""
-    below = (means_pT[None] < means_pT[:, None]).sum(axis=1)
-    equal = (means_pT[None] == means_pT[:, None]).sum(axis=1)
-    return np.asarray((below + (equal + 1) / 2).mean(axis=1))
+def ranks(scores: Mapping[str, Mapping[str, Mapping[int, float]]]) -> dict[str, float]:
+    """The mean rank over tasks of every peer; scores are peer -> task -> seed -> score, the least is the best.
+
+    A peer's rank on a task is one, and one more for every other with a lower mean on the seeds that both have. Equals
+    count half each, and so do two without a common seed.
+    """
+    return {
+        peer: 1 + sum(_lost(by_task, scores[other]) for other in scores if other != peer)
+        for peer, by_task in scores.items()
+    }
+
+
+def _lost(ours: Mapping[str, Mapping[int, float]], theirs: Mapping[str, Mapping[int, float]]) -> float:
+    """The share of the tasks on which the other one is better."""
+    lost = []
+    for task, by_seed in ours.items():
+        differences = [by_seed[seed] - theirs[task][seed] for seed in by_seed.keys() & theirs[task].keys()]
+        lost.append((1 + np.sign(np.mean(differences))) / 2 if differences else 0.5)
+    return float(np.mean(lost))

@@ -1,115 +1,164 @@
-"""The figure: mean normalised regret against the share of trials, a panel per group, paretune in front."""
+"""The figure: mean normalised regret against trials, a panel per group, paretune in front.
+
+A dot on paretune's line says after how many trials it is where the best other library ends.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import vl_convert
 
 from benchmarks.optimizers.analysis import bootstrap, scores
-from benchmarks.optimizers.analysis.scores import Results
-from benchmarks.optimizers.analysis.tables import SEQUENTIAL
+from benchmarks.optimizers.analysis.boards import Board, board
+from benchmarks.optimizers.analysis.tables import OURS, PENDING, SEQUENTIAL
 
-PANELS = {
-    "ml": "Training runs",
-    "synthetic": "Closed forms",
-    "noisy": "Noisy",
-    "conditional": "Conditional",
-    "many_dimensions": "20 to 100 dimensions",
-    "multi_objective": "Several objectives",
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One frame: whose tasks, and how many were under way at a time."""
+
+    title: str
+    groups: tuple[str, ...]
+    mode: str = SEQUENTIAL
+
+
+PANELS = (
+    Panel("Training runs", ("ml",)),
+    Panel("Closed forms", ("synthetic",)),
+    Panel("Noisy", ("noisy",)),
+    Panel("Conditional", ("conditional",)),
+    Panel("Several objectives", ("multi_objective",)),
+    Panel("20 to 100 dimensions", ("many_dimensions",)),
+    Panel("Eight under way at all times", ("ml", "synthetic", "conditional"), PENDING),
+    Panel("Nine tasks, with slow libraries", ("core",)),
+)
+
+# Colours stay with a library whoever else is drawn; what learns nothing is grey.
+LIBRARIES: Mapping[str, tuple[str, str]] = {
+    OURS: ("paretune", "#0068ad"),
+    "ax": ("Ax", "#c8401b"),
+    "optuna-gp": ("Optuna GP", "#2f8f4e"),
+    "optuna-tpe": ("Optuna TPE", "#93c47d"),
+    "optuna-tpe-mv": ("Optuna TPE, grouped", "#6aa84f"),
+    "optuna-nsga2": ("Optuna NSGA-II", "#b7a35a"),
+    "smac": ("SMAC3", "#8a5fb0"),
+    "skopt": ("scikit-optimize", "#d9a21b"),
+    "hebo": ("HEBO", "#b0527c"),
+    "syne-tune": ("Syne Tune", "#2ba6a0"),
+    "vizier": ("Vizier", "#7a6a53"),
+    "nevergrad": ("Nevergrad", "#e08a5a"),
+    "random": ("random", "#a9b2bf"),
+    "sobol": ("Sobol", "#ccd3db"),
 }
-_SHARES = tuple(step / 12 for step in range(1, 13))  # every five of sixty trials
 
-_OURS = "#0068ad"
-_COLOURS = ("#b8480a", "#3b8f5a", "#8a5fb0", "#c2942b", "#3fa3a8", "#b0527c", "#7a6a53", "#6f7f95")
-_GREYS = {"random": "#b4bdc9", "sobol": "#cfd5dd"}
+_STEPS = 60  # points of a line: after every trial of sixty
+_FROM = 5 / 60  # before that no method has begun to model
+
 _FONT = "Helvetica Neue, Liberation Sans, Arial, sans-serif"
-_SUBTITLE = "Mean normalised regret, lower is better; 1 = random search with all trials. Band: 95 % over seeds."
 _INK, _MUTED, _LINE = "#16202e", "#5d6b7e", "#e3e7ed"
+_SUBTITLE = [
+    "Mean normalised regret, lower is better: 0 = best known, 1 = random search with all trials. Band: 95 %.",
+    "Dot: when paretune is where the best other library will end. Libraries have run different numbers of seeds.",
+]
 
 
 def write(folder: Path, target: Path) -> None:
-    """Draw the sequential results of a folder as a PNG of about 2,000 x 1,300 pixels."""
-    data = pd.DataFrame(list(_rows(scores.load(folder, SEQUENTIAL))))
-    png = vl_convert.vegalite_to_png(chart(data).to_dict(), scale=2)
+    """Draw a folder's results as a PNG of about 1,900 x 1,100 pixels."""
+    loaded = {mode: scores.load(folder, mode) for mode in (SEQUENTIAL, PENDING)}
+    shares = [step / _STEPS for step in range(1, _STEPS + 1) if step / _STEPS >= _FROM]
+    boards = {panel: board(panel.groups, loaded[panel.mode], list(loaded.values()), shares) for panel in PANELS}
+    drawn = chart({panel: pd.DataFrame(rows) for panel, made in boards.items() if (rows := list(_rows(made, shares)))})
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(png)
+    target.write_bytes(vl_convert.vegalite_to_png(drawn.to_dict(), scale=1.5))
 
 
-def _rows(results: Results) -> Iterator[dict[str, Any]]:
-    """group, peer, share, mean, low, high; only of peers that have run a whole group."""
-    for group, title in PANELS.items():
-        by_peer: dict[str, list[scores.Array]] = {}
-        chosen = scores.group_tasks(group)
-        for task in chosen:
-            against = scores.reference(task, [results])
-            for peer, regrets in scores.table(results, task, against, _SHARES).items():
-                by_peer.setdefault(peer, []).append(regrets)
-        for peer, of_tasks in by_peer.items():
-            if len(of_tasks) < len(chosen):
-                continue
-            mean_k = bootstrap.mean(of_tasks)
-            low_k, high_k = bootstrap.interval(of_tasks)
-            for share, mean, low, high in zip(_SHARES, mean_k, low_k, high_k, strict=True):
-                yield {"group": title, "peer": peer, "share": share, "mean": mean, "low": low, "high": high}
+def _rows(made: Board, shares: list[float]) -> Iterator[dict[str, Any]]:
+    """peer, trials, mean, low, high; only of libraries that have run all tasks of the panel."""
+    trials = max(task.trials for task in made.tasks)
+    for peer in made.complete():
+        if peer not in LIBRARIES:  # a variant of one, which only the tables show
+            continue
+        of_peer = made.of(peer)
+        low_k, high_k = bootstrap.interval(of_peer)
+        for share, mean, low, high in zip(shares, bootstrap.mean(of_peer), low_k, high_k, strict=True):
+            yield {"peer": peer, "trials": share * trials, "mean": mean, "low": low, "high": high}
 
 
-def chart(data: pd.DataFrame) -> alt.ConcatChart:
-    """Panels in two rows of three under one legend."""
-    peers = sorted(data["peer"].unique(), key=lambda peer: (peer not in _OURS_FIRST, peer in _GREYS, peer))
-    panels = [_panel(data[data["group"] == title], title, peers) for title in PANELS.values()]
-    drawn = [panel for panel in panels if panel is not None]
-    whole: alt.ConcatChart = (
-        alt.concat(*drawn, columns=3, spacing={"row": 28, "column": 30})
+def chart(data: Mapping[Panel, pd.DataFrame]) -> alt.ConcatChart:
+    """Panels in rows of four under one legend."""
+    known = {peer for rows in data.values() for peer in rows["peer"]}
+    peers = [peer for peer in LIBRARIES if peer in known]
+    drawn: alt.ConcatChart = (
+        alt.concat(*(_panel(rows, panel.title, peers) for panel, rows in data.items()), columns=4, spacing=30)
         .resolve_scale(color="shared")
         .properties(
-            padding=18,
-            background="white",
-            title=alt.Title(
-                "How good after how many trials",
-                subtitle=_SUBTITLE,
-            ),
+            padding=22, background="white", title=alt.Title("How good after how many trials", subtitle=_SUBTITLE)
         )
         .configure(font=_FONT)
         .configure_view(stroke=None)
         .configure_title(
-            anchor="start", fontSize=20, fontWeight=600, color=_INK, offset=16, subtitleFontSize=13,
-            subtitleColor=_MUTED,
+            anchor="start", fontSize=22, fontWeight=600, color=_INK, offset=18, subtitleFontSize=13,
+            subtitleColor=_MUTED, subtitleLineHeight=18, subtitlePadding=6,
         )
         .configure_axis(
             domain=False, ticks=False, gridColor=_LINE, labelColor=_MUTED, labelFontSize=11,
             titleColor=_MUTED, titleFontSize=11, titleFontWeight=400, labelPadding=6,
         )
         .configure_legend(
-            orient="bottom", labelFontSize=13, labelColor=_INK, symbolStrokeWidth=3, title=None, columns=8,
-            symbolSize=220,
+            orient="bottom", labelFontSize=13, labelColor=_INK, labelLimit=200, symbolStrokeWidth=3.5, title=None,
+            columns=7, symbolSize=240, columnPadding=26, rowPadding=6, offset=22,
         )
     )  # fmt: skip
-    return whole
+    return drawn
 
 
-_OURS_FIRST = ("paretune",)
-
-
-def _panel(data: pd.DataFrame, title: str, peers: list[str]) -> alt.LayerChart | alt.FacetChart | None:
-    if data.empty:
-        return None
-    ours, theirs = alt.datum.peer == "paretune", alt.datum.peer != "paretune"
-    x = alt.X("share:Q", title="share of the trials", axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]))
-    y = alt.Y("mean:Q", title=None, scale=alt.Scale(type="sqrt", domainMin=0, nice=True), axis=alt.Axis(tickCount=6))
-    colour = alt.Color("peer:N", scale=alt.Scale(domain=peers, range=_range(peers)), sort=peers)
+def _panel(data: pd.DataFrame, title: str, peers: list[str]) -> alt.LayerChart | alt.FacetChart:
+    ours, theirs = alt.datum.peer == OURS, alt.datum.peer != OURS
+    trials = float(data["trials"].max())
+    step = 10 if trials <= 60 else 50
+    ticks = list(range(step, round(trials) + 1, step))
+    x = alt.X(
+        "trials:Q", title="trials", scale=alt.Scale(domain=[0, trials]), axis=alt.Axis(values=ticks, format=".0f")
+    )
+    scale = alt.Scale(type="sqrt", domain=[0, 1.8], clamp=True)
+    y = alt.Y("mean:Q", title=None, scale=scale, axis=alt.Axis(values=[0.01, 0.1, 0.25, 0.5, 1, 1.5], format="~g"))
+    names, colours = zip(*(LIBRARIES[peer] for peer in peers), strict=True)
+    label = "{" + ", ".join(f"'{peer}': '{name}'" for peer, name in zip(peers, names, strict=True)) + "}"
+    colour = alt.Color("library:N", scale=alt.Scale(domain=list(names), range=list(colours)), sort=list(names))
     base = alt.Chart(data, title=alt.Title(title, fontSize=14, fontWeight=600, offset=8, color=_INK))
-    band = base.transform_filter(ours).mark_area(opacity=0.16, color=_OURS).encode(x=x, y="low:Q", y2="high:Q")
-    others = base.transform_filter(theirs).mark_line(strokeWidth=1.8, opacity=0.9).encode(x=x, y=y, color=colour)
+    base = base.transform_calculate(library=f"{label}[datum.peer]")
+    even = alt.Chart(pd.DataFrame({"mean": [1.0]})).mark_rule(color=_MUTED, strokeDash=[3, 3], opacity=0.7).encode(y=y)
+    others = base.transform_filter(theirs).mark_line(strokeWidth=1.7, opacity=0.95).encode(x=x, y=y, color=colour)
+    band = (
+        base.transform_filter(ours)
+        .mark_area(opacity=0.16, color=LIBRARIES[OURS][1])
+        .encode(x=x, y="low:Q", y2="high:Q")
+    )
     front = base.transform_filter(ours).mark_line(strokeWidth=4).encode(x=x, y=y, color=colour)
-    return alt.layer(band, others, front).properties(width=290, height=220)
+    layers = [even, band, others, front, *_overtaking(data, x, y)]
+    return alt.layer(*layers).properties(width=255, height=215)
 
 
-def _range(peers: list[str]) -> list[str]:
-    """Our blue, greys for what learns nothing, and the rest in turn."""
-    rest = iter(_COLOURS * 2)
-    return [_OURS if peer == "paretune" else _GREYS.get(peer) or next(rest) for peer in peers]
+def _overtaking(data: pd.DataFrame, x: alt.X, y: alt.Y) -> Iterator[alt.Chart]:
+    """A dot where paretune's mean first is no worse than the best other one's last, with the number of trials."""
+    last = data[data["trials"] == data["trials"].max()]
+    others = last[last["peer"] != OURS]["mean"]
+    ours = data[data["peer"] == OURS]
+    if others.empty:
+        return
+    there = ours[ours["mean"] <= others.min()].head(1)
+    if there.empty:
+        return
+    said = there.assign(text=f"{np.ceil(there['trials'].iloc[0]):.0f} trials")
+    dot = alt.Chart(said).encode(x=x, y=y)
+    yield dot.mark_point(filled=True, size=90, color="white", stroke=LIBRARIES[OURS][1], strokeWidth=2.5, opacity=1)
+    yield dot.mark_text(align="right", dx=-9, dy=9, fontSize=12, fontWeight=600, color=LIBRARIES[OURS][1]).encode(
+        text="text:N"
+    )

@@ -92,11 +92,15 @@ def log_volume_difference(line: Line, trials: int, against: Reference) -> float:
     return math.log10(missing)
 
 
-def table(results: Results, task: Task, against: Reference, shares: Sequence[float] = SHARES) -> dict[str, Array]:
-    """Peer -> regrets of shape (seeds, shares), for the peers that have run the task."""
+def regrets(
+    results: Results, task: Task, against: Reference, shares: Sequence[float] = SHARES
+) -> dict[str, dict[int, Array]]:
+    """Peer -> seed -> regrets of shape (shares,), for the peers that have run the task."""
     counts = [round(share * task.trials) for share in shares]
     return {
-        peer: np.array([[regret(line, count, against) for count in counts] for _, line in sorted(by_task.items())])
+        peer: {
+            seed: np.array([regret(line, count, against) for count in counts]) for seed, line in sorted(by_task.items())
+        }
         for peer in results.peers
         if (by_task := results.lines[peer].get(task.name))
     }

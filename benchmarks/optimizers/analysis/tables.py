@@ -2,72 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.optimizers.analysis import bootstrap, scores
+from benchmarks.optimizers.analysis.boards import Board, board, paired
 from benchmarks.optimizers.analysis.scores import Array, Results
-from benchmarks.optimizers.references import Reference
-from benchmarks.optimizers.tasks import GROUPS, Task
+from benchmarks.optimizers.harness import records
+from benchmarks.optimizers.tasks import Task
 
 SEQUENTIAL, PENDING = "sequential", "pending8"
+OURS = "paretune"
 
-TITLES = {
-    "core": "A few tasks of every group, for the slow libraries",
-    "ml": "Training runs",
-    "synthetic": "Closed forms",
-    "noisy": "Noisy",
-    "conditional": "Conditional",
-    "many_dimensions": "Many dimensions (200 trials)",
-    "multi_objective": "Several objectives (hypervolume)",
-    "constrained": "Constrained",
-    "transfer": "With earlier studies",
+ONE_OBJECTIVE = ("ml", "synthetic", "noisy", "conditional")
+TITLES: Mapping[str, tuple[str, ...]] = {
+    "All tasks of one objective, 60 trials": ONE_OBJECTIVE,
+    "Training runs": ("ml",),
+    "Closed forms": ("synthetic",),
+    "Noisy": ("noisy",),
+    "Conditional": ("conditional",),
+    "A few tasks of every group, for the slow libraries": ("core",),
+    "Many dimensions, 200 trials": ("many_dimensions",),
+    "Several objectives (hypervolume)": ("multi_objective",),
+    "Constrained": ("constrained",),
+    "With earlier studies": ("transfer",),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """A group's regrets: peer -> task -> (seeds, shares), with the references they were made with."""
-
-    tasks: list[Task]
-    regrets: Mapping[str, Mapping[str, Array]]
-    against: Mapping[str, Reference]
-
-    def complete(self) -> list[str]:
-        """The peers that have run every task, the best last result first."""
-        have = [peer for peer, by_task in self.regrets.items() if len(by_task) == len(self.tasks)]
-        return sorted(have, key=lambda peer: float(bootstrap.mean(self.of(peer))[-1]))
-
-    def of(self, peer: str) -> list[Array]:
-        return list(self.regrets[peer].values())
-
-
-def board(group: str, results: Results, others: Sequence[Results]) -> Board:
-    """A group's board; `others` also contribute to the best known values."""
-    chosen = scores.group_tasks(group)
-    against = {task.name: scores.reference(task, [results, *others]) for task in chosen}
-    found: dict[str, dict[str, Array]] = {}
-    for task in chosen:
-        for peer, regrets in scores.table(results, task, against[task.name]).items():
-            found.setdefault(peer, {})[task.name] = regrets
-    return Board(chosen, found, against)
+"""A table each: its title, and the groups of its tasks."""
 
 
 def document(folder: Path) -> str:
     """The whole report of a results folder."""
     sequential, pending = scores.load(folder, SEQUENTIAL), scores.load(folder, PENDING)
     parts = [_INTRODUCTION]
-    for group in ("core", *GROUPS):
-        made = board(group, sequential, [pending])
+    for title, groups in TITLES.items():
+        made = board(groups, sequential, [pending])
         if made.regrets:
-            parts += [f"## {TITLES[group]}", _group(made), _per_task(made)]
-        if made.complete() and made.tasks[0].objectives > 1:
+            parts += [f"## {title}", *_group(made, each_task=len(groups) == 1)]
+        if made.complete() and groups == ("multi_objective",):
             parts.append(_volumes(made, sequential))
-        if group == "constrained" and made.regrets:
+        if made.regrets and groups == ("constrained",):
             parts.append(_infeasible(made, sequential))
     parts += list(_asynchronous(sequential, pending))
     parts += list(_seconds(sequential))
@@ -77,27 +52,37 @@ def document(folder: Path) -> str:
 
 _INTRODUCTION = """# Optimizers compared
 
+![Regret against trials](optimizers.png)
+
 Written by `make bench-report` from `benchmarks/optimizers/results/`; `benchmarks/optimizers/README.md` says
 how it is run.
 
 Mean normalised regret: 0 is the best known, 1 what random search reaches in the median with all trials; each run is
-clipped at 2. In brackets 95 % bootstrap intervals over seeds with the tasks fixed. *Rank* is the mean over tasks of the
-rank by mean regret at the end, among the peers that have run all tasks of a table."""
+clipped at 2. In brackets 95 % bootstrap intervals over seeds with the tasks fixed; nothing in brackets where a task has
+one seed. *Seeds* says how many a library has run, and whether the tasks differ in it. *Rank* is the mean over tasks of
+the rank by regret at the end, among the libraries that have run all tasks of a table. Ranks, and the ratios of
+paretune's regret to another's, compare two libraries on the seeds that both have."""
 
 
-def _group(made: Board) -> str:
-    peers = made.complete()
+def _group(made: Board, *, each_task: bool) -> Iterator[str]:
+    yield _means(made)
+    if OURS in made.regrets and len(made.regrets) > 1:
+        yield _against(made)
+    if each_task:
+        yield _per_task(made)
+
+
+def _means(made: Board) -> str:
+    peers, ranks = made.complete(), made.ranks()
     ends = sorted({task.trials for task in made.tasks})
     heads = [f"at {' or '.join(str(round(share * end)) for end in ends)}" for share in scores.SHARES]
     rows = []
-    ranks = _ranks(made, peers)
     for peer in peers:
         of_peer = made.of(peer)
-        mean_k = bootstrap.mean(of_peer)
         low_k, high_k = bootstrap.interval(of_peer)
-        cells = [_spread(*entry) for entry in zip(mean_k, low_k, high_k, strict=True)]
-        rows.append([_bold(peer), *cells, f"{ranks[peer]:.1f}", _seeds(of_peer)])
-    text = markdown(["", *heads, "rank", "seeds"], rows) if rows else "No peer has run all of these tasks yet."
+        cells = [_spread(*entry) for entry in zip(bootstrap.mean(of_peer), low_k, high_k, strict=True)]
+        rows.append([_bold(peer), *cells, f"{ranks[peer]:.1f}", made.seeds(peer)])
+    text = markdown(["", *heads, "rank", "seeds"], rows) if rows else "No library has run all of these tasks yet."
     partial = {peer: len(by_task) for peer, by_task in made.regrets.items() if peer not in peers}
     if partial:
         listed = ", ".join(f"{peer} ({count} of {len(made.tasks)})" for peer, count in sorted(partial.items()))
@@ -105,41 +90,65 @@ def _group(made: Board) -> str:
     return text
 
 
-def _ranks(made: Board, peers: list[str]) -> dict[str, float]:
-    if not peers:
-        return {}
-    means_pT = np.array([[regrets[:, -1].mean() for regrets in made.of(peer)] for peer in peers])
-    return dict(zip(peers, bootstrap.ranks(means_pT).tolist(), strict=True))
+def _against(made: Board) -> str:
+    """paretune against each other one on what both have run: at the end, and in half of the trials."""
+    half = scores.SHARES.index(1 / 2)
+    rows = []
+    for peer in (*made.complete(), *sorted(set(made.regrets) - set(made.complete()))):
+        ours, theirs = made.paired(OURS, peer)
+        if peer == OURS or not ours:
+            continue
+        ours_k, theirs_k = bootstrap.mean(ours), bootstrap.mean(theirs)
+        low, high = bootstrap.ratio_interval([one[:, -1:] for one in ours], [one[:, -1:] for one in theirs])
+        won = sum(a[:, -1].mean() < b[:, -1].mean() for a, b in zip(ours, theirs, strict=True))
+        rows.append(
+            [
+                _bold(peer),
+                f"{ours_k[half]:.3f}",
+                f"{ours_k[-1]:.3f}",
+                f"{theirs_k[-1]:.3f}",
+                _spread(ours_k[-1] / theirs_k[-1], low, high),
+                f"{won} of {len(ours)}",
+                _counts([len(one) for one in ours]),
+            ]
+        )
+    heads = ["paretune against", "ours, half the trials", "ours", "theirs", "ratio", "tasks won", "seeds of both"]
+    return markdown(heads, rows)
 
 
 def _per_task(made: Board) -> str:
     """The mean regret at the end, task by task, also of peers that have run only some."""
+
+    def cell(peer: str, task: Task) -> str:
+        by_seed = made.regrets[peer].get(task.name)
+        return f"{np.mean([regrets[-1] for regrets in by_seed.values()]):.2f}" if by_seed else ""
+
     peers = [*made.complete(), *sorted(set(made.regrets) - set(made.complete()))]
-    rows = [
-        [
-            _bold(peer),
-            *(
-                f"{made.regrets[peer][t.name][:, -1].mean():.2f}" if t.name in made.regrets[peer] else ""
-                for t in made.tasks
-            ),
-        ]
-        for peer in peers
-    ]
+    rows = [[_bold(peer), *(cell(peer, task) for task in made.tasks)] for peer in peers]
     return markdown(["at the end", *(task.name for task in made.tasks)], rows)
 
 
 def _volumes(made: Board, results: Results) -> str:
     """log10 of the missing hypervolume at the end, and its mean rank."""
-
-    def mean(peer: str, task: Task) -> float:
-        lines = results.lines[peer][task.name].values()
-        return float(np.mean([scores.log_volume_difference(x, task.trials, made.against[task.name]) for x in lines]))
-
-    peers = made.complete()
-    means_pT = np.array([[mean(peer, task) for task in made.tasks] for peer in peers]).reshape(len(peers), -1)
-    ranks = bootstrap.ranks(means_pT)
-    order = np.argsort(ranks)
-    rows = [[_bold(peers[i]), f"{ranks[i]:.1f}", *(f"{value:.2f}" for value in means_pT[i])] for i in order.tolist()]
+    missing = {
+        peer: {
+            task.name: {
+                seed: scores.log_volume_difference(line, task.trials, made.against[task.name])
+                for seed, line in results.lines[peer][task.name].items()
+            }
+            for task in made.tasks
+        }
+        for peer in made.complete()
+    }
+    ranks = bootstrap.ranks(missing)
+    rows = [
+        [
+            _bold(peer),
+            f"{ranks[peer]:.1f}",
+            *(f"{np.mean(list(missing[peer][task.name].values())):.2f}" for task in made.tasks),
+        ]
+        for peer in sorted(missing, key=ranks.__getitem__)
+    ]
     return markdown(["log10 of the missing hypervolume", "rank", *(task.name for task in made.tasks)], rows)
 
 
@@ -156,33 +165,26 @@ def _infeasible(made: Board, results: Results) -> str:
 
 def _asynchronous(sequential: Results, pending: Results) -> Iterator[str]:
     """What eight trials under way cost against one, at equal trials, on the runs that both have."""
+    alone = board(ONE_OBJECTIVE, sequential, [pending])
+    beside = board(ONE_OBJECTIVE, pending, [sequential])
     rows = []
     for peer in pending.peers:
-        alone, beside = _paired(peer, sequential, pending)
-        if not alone:
+        before, after = _last(*paired(alone.regrets.get(peer, {}), beside.regrets.get(peer, {})))
+        if not before:
             continue
-        before, after = float(bootstrap.mean(alone)[0]), float(bootstrap.mean(beside)[0])
-        low, high = bootstrap.ratio_interval(beside, alone)
-        rows.append([_bold(peer), str(len(alone)), f"{before:.3f}", f"{after:.3f}", _spread(after / before, low, high)])
+        first, second = float(bootstrap.mean(before)[0]), float(bootstrap.mean(after)[0])
+        ratio = _spread(second / first, *bootstrap.ratio_interval(after, before))
+        seeds = _counts([len(one) for one in before])
+        rows.append([_bold(peer), f"{first:.3f}", f"{second:.3f}", ratio, str(len(before)), seeds])
     if rows:
         yield "## Eight trials under way"
-        yield markdown(["mean regret at the end", "tasks", "one at a time", "eight", "ratio"], rows)
+        yield markdown(["mean regret at the end", "one at a time", "eight", "ratio", "tasks", "seeds of both"], rows)
+        yield from (part for part in _group(beside, each_task=False) if beside.complete())
 
 
-def _paired(peer: str, sequential: Results, pending: Results) -> tuple[list[Array], list[Array]]:
-    """Regrets at the end of one peer's runs in both modes, task by task; shapes (seeds, 1)."""
-    alone, beside = [], []
-    for group in GROUPS:
-        for task in scores.group_tasks(group):
-            first = sequential.lines.get(peer, {}).get(task.name, {})
-            second = pending.lines.get(peer, {}).get(task.name, {})
-            seeds = sorted(set(first) & set(second))
-            if not seeds:
-                continue
-            against = scores.reference(task, [sequential, pending])
-            alone.append(np.array([[scores.regret(first[seed], task.trials, against)] for seed in seeds]))
-            beside.append(np.array([[scores.regret(second[seed], task.trials, against)] for seed in seeds]))
-    return alone, beside
+def _last(*both: list[Array]) -> tuple[list[Array], ...]:
+    """The last column of each; shapes (seeds, 1)."""
+    return tuple([regrets[:, -1:] for regrets in one] for one in both)
 
 
 def _seconds(results: Results) -> Iterator[str]:
@@ -199,22 +201,28 @@ def _seconds(results: Results) -> Iterator[str]:
 
 
 def _latency(path: Path) -> Iterator[str]:
-    """One ask and one tell with n observations, from `latency.jsonl`."""
-    if not path.exists():
+    """One ask and one tell with n observations, the latest line of each peer in `latency.jsonl`."""
+    latest = {line["peer"]: line for line in records.read(path)}
+    if not latest:
         return
-    lines = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
-    latest = {line["peer"]: line for line in lines}
     sizes = sorted({int(n) for line in latest.values() for n in line["median_ms"]})
+
+    def cell(line: Mapping[str, Mapping[str, float]], n: int) -> str:
+        if str(n) not in line["median_ms"]:
+            return ""
+        return f"{line['median_ms'][str(n)]:.0f} ({line['mean_ms'][str(n)]:.0f})"
+
     rows = [
-        [
-            _bold(peer),
-            *(f"{line['median_ms'][str(n)]:.0f}" if str(n) in line["median_ms"] else "" for n in sizes),
-            f"{line['peak_mb']:.0f}",
-        ]
-        for peer, line in sorted(latest.items())
+        [_bold(peer), *(cell(line, n) for n in sizes), f"{line['peak_mb']:.0f}"]
+        for peer, line in sorted(latest.items(), key=lambda pair: pair[1]["median_ms"].get("100", 0.0))
     ]
     yield "## One suggestion"
-    yield markdown(["median CPU ms of ask and tell, 6-D mixed space", *(f"n = {n}" for n in sizes), "peak MB"], rows)
+    yield (
+        "CPU milliseconds of asking and telling once with n results, one thread, six mixed parameters: the median of "
+        "eight in a row and, in brackets, the mean, which has the occasional fit in it. A library that took two "
+        "minutes of CPU for fewer than eight was not asked with more results. The memory is the process's peak."
+    )
+    yield markdown(["", *(f"n = {n}" for n in sizes), "peak MB"], rows)
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -231,6 +239,6 @@ def _bold(peer: str) -> str:
     return f"**{peer}**" if peer.startswith("paretune") else peer
 
 
-def _seeds(of_peer: Sequence[Array]) -> str:
-    counts = sorted({len(regrets) for regrets in of_peer})
-    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+def _counts(counts: Sequence[int]) -> str:
+    """`3`, or `2 to 8`."""
+    return " to ".join(map(str, sorted({min(counts), max(counts)})))

@@ -65,6 +65,11 @@ def checkout_commit() -> str:
     return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "platform") else "")
 
 
+def version(peer: Peer, reported: str) -> str:
+    """The version that the adapter reports; paretune's with the commit of its checkout."""
+    return f"{reported} {checkout_commit()}" if peer.adapter == "paretune" else reported
+
+
 _PEERS = (
     Peer(name="paretune", adapter="paretune", groups=(*ALL, "transfer")),
     Peer(name="random", adapter="random", environment="optuna", quick=True),

@@ -90,9 +90,7 @@ def _one(client: Client, task: Task, job: Job, settings: Settings, say: Callable
         records.append(settings.results / "errors.jsonl", {"run": where, "error": str(error)})
         say(f"{where}: FAILED: {error}")
         return False
-    if job.peer.adapter == "paretune":
-        version = f"{version} {peers.checkout_commit()}"
-    line = records.record(made, task, seed=job.seed, version=version)
+    line = records.record(made, task, seed=job.seed, version=peers.version(job.peer, version))
     records.append(path, line)
     if settings.keep_trials:
         kept = {"task": task.name, "seed": job.seed, "trials": records.trials(made)}
