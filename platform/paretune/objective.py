@@ -18,7 +18,7 @@ from paretune.errors import ObjectiveError, nearest
 
 Goal = Literal["minimize", "maximize"]
 _GOALS: tuple[str, ...] = get_args(Goal)
-_KEYS = ("goal", "reference", "limit")
+_KEYS = ("goal", "reference", "limit", "standard_error")
 _SIDES = ("min", "max")
 
 
@@ -28,12 +28,15 @@ class Objective:
 
     `reference` is the worst value still of interest (the hypervolume's reference point); `limit` is an outcome
     constraint: a configuration beyond it is infeasible. Both are in the metric's own units and direction.
+    `standard_error` names another metric that is reported with it: the standard deviation of this one's error, as far
+    as it is known, in its units.
     """
 
     name: str
     goal: Goal
     reference: float | None = None
     limit: float | None = None
+    standard_error: str | None = None
 
     def __post_init__(self) -> None:
         if self.goal not in _GOALS:
@@ -42,6 +45,11 @@ class Objective:
                 hint=nearest(self.goal, _GOALS) if self.goal else f"{{{self.name}: minimize}}",
             )
         _finite(self, ("reference", "limit"))
+        if self.standard_error is not None and (not isinstance(self.standard_error, str) or not self.standard_error):
+            raise ObjectiveError(
+                f"{self.name}: standard_error must be the name of a reported metric, got {self.standard_error!r}",
+                hint=f"{{{self.name}: {{goal: {self.goal}, standard_error: {self.name}_se}}}}",
+            )
 
     @property
     def sign(self) -> float:
@@ -115,6 +123,12 @@ class Objectives(Sequence[Objective]):
                 )
             if any(limit.name == other.name for other in self._limited[:i]):
                 raise ObjectiveError(f"limits: {limit.name}: stands twice")
+        for objective in self._objectives:
+            if objective.standard_error in self.names:
+                raise ObjectiveError(
+                    f"{objective.name}: standard_error: {objective.standard_error} is an objective",
+                    hint="name a metric that holds nothing but the standard error",
+                )
         self._others = tuple(bound for limit in self._limited for bound in limit.bounds)
         signs = [*(objective.sign for objective in self._objectives), *(bound.sign for bound in self._others)]
         self._signs_o: npt.NDArray[np.float64] = np.array(signs)
@@ -153,8 +167,14 @@ class Objectives(Sequence[Objective]):
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Every metric that a result must have: the objectives, then the other ones under a limit."""
-        return (*self.names, *(limit.name for limit in self._limited))
+        """Every metric that a result must have: the objectives, their standard errors, the other ones under a limit."""
+        limited = (limit.name for limit in self._limited)
+        return tuple(dict.fromkeys([*self.names, *self.standard_errors, *limited]))
+
+    @property
+    def standard_errors(self) -> tuple[str, ...]:
+        """The metrics that are standard errors of objectives."""
+        return tuple(o.standard_error for o in self if o.standard_error is not None)
 
     @property
     def outcome_names(self) -> tuple[str, ...]:
@@ -170,6 +190,11 @@ class Objectives(Sequence[Objective]):
         """What is required and `metrics` does not have."""
         return [name for name in self.required if name not in metrics]
 
+    def negative(self, metrics: Mapping[str, float]) -> str | None:
+        """What is wrong with the standard errors: none may be below zero."""
+        below = [f"{name} is {metrics[name]:g}" for name in self.standard_errors if metrics[name] < 0]
+        return f"a standard error must not be negative, {below[0]}" if below else None
+
     def minimized(self, metrics: Mapping[str, float]) -> npt.NDArray[np.float64]:
         """The objectives' values turned so that less is better; shape (m,)."""
         return np.asarray(self._signs_m * np.array([metrics[name] for name in self.names], dtype=np.float64))
@@ -177,6 +202,11 @@ class Objectives(Sequence[Objective]):
     def outcomes(self, metrics: Mapping[str, float]) -> npt.NDArray[np.float64]:
         """All that a model has to know, less is better: the objectives, then the limited metrics; shape (o,)."""
         return np.asarray(self._signs_o * np.array([metrics[name] for name in self.outcome_names], dtype=np.float64))
+
+    def errors(self, metrics: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        """The standard errors of all outcomes, 0 where none is known; shape (o,)."""
+        known = [0.0 if o.standard_error is None else metrics[o.standard_error] for o in self]
+        return np.array([*known, *(0.0 for _ in self._others)])
 
     def natural(self, y: npt.ArrayLike) -> dict[str, float]:
         """Minimised values of the objectives (m,), or of all outcomes (o,), back in the metrics' own direction."""
@@ -220,7 +250,7 @@ class Objectives(Sequence[Objective]):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object], limits: Mapping[str, object] | None = None) -> Objectives:
-        """Build from `{name: "minimize"}` or `{name: {goal: ..., reference: ..., limit: ...}}`.
+        """Build from `{name: "minimize"}` or `{name: {goal: ..., reference: ..., limit: ..., standard_error: ...}}`.
 
         `limits` are those of other metrics: `{name: {min: ..., max: ...}}`.
         """
@@ -237,10 +267,8 @@ class Objectives(Sequence[Objective]):
 
 
 def _to_dict(objective: Objective) -> str | dict[str, Any]:
-    if objective.reference is None and objective.limit is None:
-        return objective.goal
-    fields = {key: getattr(objective, key) for key in _KEYS}
-    return {key: value for key, value in fields.items() if value is not None}
+    fields = {key: value for key in _KEYS if (value := getattr(objective, key)) is not None}
+    return fields if len(fields) > 1 else objective.goal
 
 
 def _from_dict(name: object, entry: object) -> Objective:
@@ -255,7 +283,7 @@ def _from_dict(name: object, entry: object) -> Objective:
     for key in entry:
         if key not in _KEYS:
             raise ObjectiveError(f"{name}: unknown key {key!r}", hint=nearest(key, _KEYS))
-    return Objective(name, entry.get("goal"), entry.get("reference"), entry.get("limit"))  # type: ignore[arg-type]
+    return Objective(name, entry.get("goal"), *(entry.get(key) for key in _KEYS[1:]))  # type: ignore[arg-type]
 
 
 def _limits_from(data: Mapping[str, object]) -> list[Limit]:

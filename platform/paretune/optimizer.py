@@ -102,8 +102,8 @@ class Optimizer:
 
         A trial is completed when every objective has a finite value and diverged when one has not, unless `status`
         says otherwise; a failed one needs no metrics. `resource` is what the trial used, in epochs for example.
-        Raises ReportError for a number nobody suggested, a trial that has ended, an objective or a metric under a limit
-        left out.
+        Raises ReportError for a number nobody suggested, a trial that has ended, an objective, a standard error or a
+        metric under a limit left out, a negative standard error.
         """
         trial = self._open(suggestion)
         where = f"trial {trial.id}"
@@ -225,11 +225,15 @@ class Optimizer:
         missing = self.objectives.missing(numbers)
         if missing:
             given = ", ".join(numbers) or "nothing"
-            required = "every objective" + (" and every metric under a limit" if self.objectives.limited else "")
+            required = "every objective" + (", every standard error" if self.objectives.standard_errors else "")
+            required += " and every metric under a limit" if self.objectives.limited else ""
             raise ReportError(
                 f"{where}: {required} must be reported, missing {', '.join(missing)}, given {given}",
                 hint='status="failed" for a trial without a result',
             )
+        negative = self.objectives.negative(numbers)
+        if negative is not None:
+            raise ReportError(f"{where}: {negative}")
         if not all(math.isfinite(numbers[name]) for name in self.objectives.required):
             return "diverged"
         return status or "completed"

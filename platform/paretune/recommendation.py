@@ -5,8 +5,8 @@ configuration, and its neighbours, have their say in it. With noise, that config
 best on its bad side: the best mean alone may be a lonely lucky value (mean regret over 30 runs of a bowl, by luck,
 best mean, best bad end: 0.060, 0.018, 0.016 with 1 parameter and 40 trials; 0.095, 0.063, 0.035 with 3 and 60; 0.066,
 0.094, 0.043 with 3 and 25; but 0.051, 0.067, 0.057 with 1 and 15, where luck was best, and 0.124, 0.119, 0.106 with 6
-and 40). With few noisy results the 90 % interval is too narrow: it held the chosen one's mean in 37 to 87 % of these
-runs. Where noise is negligible the best value seen is the best.
+and 40). How often the interval holds the mean is told in `_gp.hindsight`. Where noise is negligible the best value seen
+is the best.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TELLING = 8
 """Results before which noise does not count: of 40 bowls without noise, 2 were taken for noisy with 5, none with 8."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Recommendation:
     """A trial, and what to expect of its configuration by one objective, in the metric's own units.
 
@@ -56,6 +56,13 @@ class Recommendation:
     high: float | None
     tries: int
     noisy: bool
+
+    def __repr__(self) -> str:
+        interval = "" if self.low is None or self.high is None else f", {self.low:.4g} to {self.high:.4g}"
+        return (
+            f"Recommendation(trial {self.trial.id}: {self.objective} {self.expected:.4g}{interval}, "
+            f"{self.tries} {'tries' if self.tries > 1 else 'try'})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, the trial by its number and configuration."""
@@ -77,26 +84,33 @@ def recommend(
     values = np.array([np.mean([trial.metrics[aim.name] for trial in group]) for group in groups])
     if len(groups) < _ENOUGH:
         chosen = int(np.argmin(aim.sign * values))
-        return _recommendation(groups[chosen], aim, float(values[chosen]), None, noisy=False)
+        return _recommendation(groups[chosen], aim, float(values[chosen]), noisy=False)
     from paretune.algorithms._gp.hindsight import hindsight  # imports torch: only once there is a model
 
     done = [trial for trial in seen if trial.status == "completed" and not objectives.missing(trial.metrics)]
     rows = {trial.id: row for row, trial in enumerate(done)}
     at_g = [rows[group[0].id] for group in groups]
     y_n = aim.sign * np.array([trial.metrics[aim.name] for trial in done])
-    fitted = hindsight(space, [trial.config for trial in done], y_n)
+    errors_n = None if aim.standard_error is None else np.array([trial.metrics[aim.standard_error] for trial in done])
+    fitted = hindsight(space, [trial.config for trial in done], y_n, errors_n)
     noisy = len(done) >= _TELLING and fitted.quiet < _DOUBT
     half_g = _WIDTH * fitted.sd_n[at_g]
     means = aim.sign * fitted.mean_n[at_g] if noisy else values
     chosen = int(np.argmin(aim.sign * means + half_g)) if noisy else int(np.argmin(aim.sign * means))
-    half = float(half_g[chosen])
-    return _recommendation(groups[chosen], aim, float(means[chosen]), half, noisy=noisy)
+    mean, half, expected = aim.sign * fitted.mean_n[at_g[chosen]], half_g[chosen], float(means[chosen])
+    interval = min(expected, float(mean - half)), max(expected, float(mean + half))
+    return _recommendation(groups[chosen], aim, expected, interval, noisy=noisy)
 
 
 def _recommendation(
-    group: Sequence[Trial], aim: Objective, expected: float, half: float | None, *, noisy: bool
+    group: Sequence[Trial],
+    aim: Objective,
+    expected: float,
+    interval: tuple[float, float] | None = None,
+    *,
+    noisy: bool,
 ) -> Recommendation:
-    low, high = (None, None) if half is None else (expected - half, expected + half)
+    low, high = (None, None) if interval is None else interval
     return Recommendation(group[0], aim.name, expected, low, high, len(group), noisy)
 
 

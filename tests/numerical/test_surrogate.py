@@ -11,6 +11,10 @@ from botorch.models.utils.gpytorch_modules import (
     get_covar_module_with_dim_scaled_prior,
     get_gaussian_likelihood_with_lognormal_prior,
 )
+from gpytorch.distributions import MultivariateNormal
+from gpytorch.kernels import MaternKernel
+from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
+from gpytorch.means import ConstantMean
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -20,7 +24,16 @@ import paretune as pt
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.kernel import PROFILES, covariances
-from paretune.algorithms._gp.posterior_mode import NOISES, SHORTEST, bounds, log_density, posterior_mode
+from paretune.algorithms._gp.outcomes import Scale
+from paretune.algorithms._gp.posterior_mode import (
+    NOISE_PRIOR,
+    NOISES,
+    bounds,
+    lengthscale_prior,
+    log_density,
+    log_normal,
+    posterior_mode,
+)
 from paretune.algorithms._gp.posterior_sample import posterior_sample
 from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import fit
@@ -85,14 +98,15 @@ def test_the_density_is_gpytorchs_at_any_hyperparameters(kernel: Kernel) -> None
         assert found == pytest.approx(expected, rel=1e-7)  # its priors are single precision
 
 
+@pytest.mark.parametrize("known", [None, torch.linspace(0.0, 2.0, 15, dtype=torch.double)])
 @pytest.mark.parametrize("kernel", SMOOTHNESS)
-def test_the_density_has_the_gradient_it_says(kernel: Kernel) -> None:
+def test_the_density_has_the_gradient_it_says(kernel: Kernel, known: torch.Tensor | None) -> None:
     X_nf, Y_nm = data(15, 3, 1)
     X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0])
     for theta in np.random.default_rng(0).normal(size=(5, 5)):
         error = check_grad(
-            lambda t: log_density(t[None], X, z_n, dimensions=3, kernel=kernel)[0].item(),
-            lambda t: log_density(t[None], X, z_n, dimensions=3, kernel=kernel)[1][0],
+            lambda t: log_density(t[None], X, z_n, dimensions=3, kernel=kernel, known_n=known)[0].item(),
+            lambda t: log_density(t[None], X, z_n, dimensions=3, kernel=kernel, known_n=known)[1][0],
             theta,
         )
         assert error < 1e-4
@@ -170,6 +184,45 @@ def test_a_covariance_has_the_gradient_it_says(kernel: Kernel) -> None:
     assert at_itself_af.abs().max() < 1e-12
 
 
+def test_known_variances_are_those_of_gpytorchs_fixed_noise() -> None:
+    """Its `FixedNoiseGaussianLikelihood` holds known and inferred noise together; the priors are added by hand."""
+    X_nf, Y_nm = data(12, 2, 1)
+    X, z_n = torch.from_numpy(X_nf), torch.from_numpy(Y_nm[:, 0] - 3)
+    known_n = torch.linspace(0.0, 1.5, 12, dtype=torch.double)
+    for theta in np.random.default_rng(0).normal(size=(5, 4)):
+        likelihood = FixedNoiseGaussianLikelihood(noise=known_n + float(np.exp(theta[2])))
+        mean, kernel = ConstantMean().double(), MaternKernel(nu=2.5, ard_num_dims=2).double()
+        mean.constant, kernel.lengthscale = torch.tensor(theta[3]), torch.from_numpy(np.exp(theta[:2]))
+        marginal = likelihood(MultivariateNormal(mean(X), kernel(X))).log_prob(z_n).item()
+        priors = log_normal(theta[:2], *lengthscale_prior(2)).sum() + log_normal(theta[2], *NOISE_PRIOR)
+        found = log_density(theta[None], X, z_n, dimensions=2, known_n=known_n)[0].item()
+        assert found == pytest.approx(marginal + priors, rel=1e-6)
+
+
+def test_known_errors_weigh_outcomes_as_scikit_learn_does() -> None:
+    X_nf, Y_nm = data(20, 3, 1)
+    X_tf = np.random.default_rng(1).random((7, 3))
+    errors_nm = np.random.default_rng(2).random((20, 1))
+    surrogate = fit(X_nf, Y_nm, dimensions=3, errors_nm=errors_nm)
+    (mode,), (unit,) = surrogate.modes, surrogate.scale.own_units_m()
+    kernel = Matern(mode.lengthscales_f, "fixed", nu=2.5)
+    other = GaussianProcessRegressor(kernel, alpha=mode.noise + (errors_nm[:, 0] / unit) ** 2, optimizer=None)
+    mean_t, sd_t = other.fit(X_nf, surrogate.scale.apply(Y_nm)[:, 0] - mode.mean).predict(X_tf, return_std=True)
+    expected_t, _ = surrogate.scale.restore((mean_t + mode.mean)[:, None], sd_t[:, None])
+    mean_tm, sd_tm = surrogate.predict(X_tf)
+    assert mean_tm == pytest.approx(expected_t, rel=1e-6)
+    assert sd_tm[:, 0] == pytest.approx(unit * sd_t, rel=1e-5)
+
+
+def test_an_error_through_the_warp_is_what_it_is_far_from_the_best_and_no_more_than_the_warp_bends_at_it() -> None:
+    Y_n1 = np.linspace(0.0, 10.0, 21)[:, None]
+    scale = Scale.of(Y_n1, strength_m=np.array([100.0]))
+    sd_n = np.sqrt(scale.variances(Y_n1, np.full((21, 1), 0.2)))[:, 0]
+    around_n = (scale.apply(Y_n1 + 0.1) - scale.apply(Y_n1 - 0.1))[:, 0]
+    assert sd_n[1:] == pytest.approx(around_n[1:], rel=0.3)
+    assert sd_n[0] == pytest.approx((scale.apply(Y_n1[:1] + 0.2) - scale.apply(Y_n1[:1])).item())
+
+
 def test_the_mode_is_no_worse_than_scikit_learns_on_the_likelihood_alone() -> None:
     """With 150 points the prior hardly matters: lengthscales and noise must agree with a maximum-likelihood fit."""
     X_nf, Y_nm = data(150, 2, 1)
@@ -186,7 +239,7 @@ def test_the_sample_is_of_the_posterior() -> None:
     X_nf, Y_nm = data(12, 2, 1)
     X, z_n = torch.from_numpy(X_nf), torch.from_numpy((Y_nm[:, 0] - Y_nm.mean()) / Y_nm.std())
     mode = posterior_mode(X, z_n, dimensions=2)
-    members = posterior_sample(X, z_n, mode, members=400, dimensions=2, shortest=SHORTEST)
+    members, _ = posterior_sample(X, z_n, mode, members=400, dimensions=2)
     drawn = np.array([member.theta_p for member in members])
     walked = _walk(lambda t: log_density(t, X, z_n, dimensions=2)[0], mode.theta_p, chains=400, steps=400)
     assert drawn.mean(0) == pytest.approx(walked.mean(0), abs=0.35)
@@ -200,7 +253,7 @@ def test_members_differ_where_the_noise_is_at_its_bound() -> None:
     X, z_n = torch.from_numpy(X_nf), torch.from_numpy((Y_n - Y_n.mean()) / Y_n.std())
     mode = posterior_mode(X, z_n, dimensions=2)
     assert mode.noise == pytest.approx(NOISES[0])
-    members = posterior_sample(X, z_n, mode, members=16, dimensions=2, shortest=SHORTEST)
+    members, _ = posterior_sample(X, z_n, mode, members=16, dimensions=2)
     assert len({member.lengthscales_f.tobytes() for member in members}) > 8
     assert all(member.noise == pytest.approx(NOISES[0]) for member in members)
 

@@ -94,6 +94,7 @@ def test_degenerate_results_give_finite_answers(values: list[float]) -> None:
 
 def test_a_sound_study_has_nothing_to_warn_of() -> None:
     found = diagnose(spec(), played(bowl))
+    assert repr(found).startswith(f"Diagnosis({found.study}: {found.completed} of {found.trials} trials completed")
     assert warned(found) == []
     (model,) = found.models
     assert model.metric == "error"

@@ -92,5 +92,23 @@ def test_each_objective_has_its_own() -> None:
         opt.recommendation()
 
 
+def test_it_is_told_in_a_line() -> None:
+    found = told([(i / 10, i / 10) for i in range(8)]).recommendation()
+    assert found.low is not None
+    assert found.high is not None
+    assert repr(found) == f"Recommendation(trial 0: error 0, {found.low:.4g} to {found.high:.4g}, 1 try)"
+    assert repr(told([(0.5, 1.0)] * 2).recommendation()) == "Recommendation(trial 0: error 1, 2 tries)"
+
+
+def test_asking_again_costs_nothing() -> None:
+    from paretune.algorithms._gp.hindsight import _hindsight
+
+    opt = told([(i / 10, i / 10) for i in range(8)])
+    opt.recommendation()
+    before = _hindsight.cache_info().misses
+    assert opt.best().id == 0
+    assert _hindsight.cache_info().misses == before
+
+
 def test_equal_values_leave_the_first() -> None:
     assert told([(i / 10, 1.0) for i in range(8)]).best().id == 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -26,6 +27,7 @@ from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.knowledge import Knowledge, learn, results
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
+from paretune.algorithms._gp.replication import may_repeat, worth_repeating
 from paretune.algorithms._gp.settings import GP
 from paretune.algorithms._gp.transfer import Lessons, lessons_of
 from paretune.algorithms._initial import next_initial
@@ -102,12 +104,10 @@ class GaussianProcess:
         fit_s = time.perf_counter() - began
         names = self._objectives.outcome_names
         with reproducible(seed := int(rng.integers(2**31))):
-            found = self._search(knowledge, history, waiting, seed)
-            mean_1o, sd_1o = knowledge.surrogate.predict(self._encoding.features([found.config]))
-        return Proposal(
-            config=found.config,
-            origin="model",
-            acquisition=found.value,
+            chosen = self._chosen(knowledge, history, waiting, seed)
+            mean_1o, sd_1o = knowledge.surrogate.predict(self._encoding.features([chosen.config]))
+        return replace(
+            chosen,
             mean=self._objectives.natural(mean_1o[0]),
             sd=dict(zip(names, sd_1o[0].tolist(), strict=True)),
             fit=dict(zip(names, knowledge.surrogate.hyperparameters(self._encoding.labels), strict=True)),
@@ -128,10 +128,9 @@ class GaussianProcess:
                 weights_m=weights_m,
             )
             fit_s = time.perf_counter() - began
-            found = self._search(knowledge, history, waiting, seed)
+            chosen = self._chosen(knowledge, history, waiting, seed)
         weights = dict(zip(self._objectives.names, weights_m.tolist(), strict=True))
-        notes = {"weights": weights}
-        return Proposal(config=found.config, origin="model", acquisition=found.value, notes=notes, fit_s=fit_s)
+        return replace(chosen, notes={"weights": weights}, fit_s=fit_s)
 
     def _trust(self, knowledge: Knowledge) -> dict[str, Any]:
         """How much each earlier study is believed to tell of each objective, 0 to 1; nothing of those that are not."""
@@ -167,6 +166,20 @@ class GaussianProcess:
                 )
                 learnt = self._learnt[turn] = list(history), found
         return learnt[1]
+
+    def _chosen(
+        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
+    ) -> Proposal:
+        """A new configuration, or one of the leaders once more where that is worth more."""
+        found = self._search(knowledge, history, waiting, seed)
+        if may_repeat(self._problem, knowledge, history, waiting, share=self._settings.replicate):
+            candidate_f = self._encoding.features([found.config])[0]
+            under_way = {self._space.key(config) for config in waiting}
+            free_b = np.array([self._space.key(config) not in under_way for config in knowledge.leaders])
+            leader = worth_repeating(knowledge, candidate_f, free_b=free_b)
+            if leader is not None:
+                return Proposal(config=knowledge.leaders[leader], origin="replicate")
+        return Proposal(config=found.config, origin="model", acquisition=found.value)
 
     def _search(
         self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int

@@ -58,7 +58,9 @@ def _check(spec: StudySpec, done: Sequence[Trial], metric: str, sign: float) -> 
     from paretune.algorithms._gp.hindsight import hindsight  # imports torch: only once there is a model
 
     observed_n = np.array([trial.metrics[metric] for trial in done])
-    seen = hindsight(spec.space, [trial.config for trial in done], sign * observed_n)
+    error = next((o.standard_error for o in spec.objectives if o.name == metric), None)
+    errors_n = None if error is None else np.array([trial.metrics[error] for trial in done])
+    seen = hindsight(spec.space, [trial.config for trial in done], sign * observed_n, errors_n)
     known_n = sign * seen.known_n
     left_out = forecasts([trial.id for trial in done], sign * seen.left_out_mean_n, seen.left_out_sd_n, known_n)
     return ModelCheck(

@@ -60,7 +60,7 @@ class Finding:
     advice: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Diagnosis:
     """All of it; `models` is empty while there are too few results, `best` is while no trial counts."""
 
@@ -70,6 +70,11 @@ class Diagnosis:
     best: tuple[Recommendation, ...]
     models: tuple[ModelCheck, ...]
     findings: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        warnings = [finding.about for finding in self.findings if finding.state == "warning"]
+        told = f"warnings: {', '.join(warnings)}" if warnings else "no warnings"
+        return f"Diagnosis({self.study}: {self.completed} of {self.trials} trials completed, {told})"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""

@@ -16,10 +16,11 @@ def accept(metrics: Mapping[str, Any], objectives: Objectives) -> tuple[dict[str
     """The numbers of a report, and why the trial diverged if it did.
 
     Nested mappings are flattened with "/"; what is not a number (a string, say) is left out. An objective, or a metric
-    under a limit, that is not finite ends the trial; other metrics may be anything.
+    under a limit, that is not finite ends the trial, so does a standard error; other metrics may be anything.
 
     Raises:
-        ReportError: an objective or a metric under a limit is missing, or is no number.
+        ReportError: an objective, its standard error or a metric under a limit is missing, or is no number; a standard
+            error is negative.
     """
     if not isinstance(metrics, Mapping):
         raise ReportError(f"ray.train.report: metrics must be a mapping, got {type(metrics).__name__}")
@@ -37,6 +38,9 @@ def accept(metrics: Mapping[str, Any], objectives: Objectives) -> tuple[dict[str
             f"{', '.join(missing)} missing, {found}",
             hint="report the objectives each time, or name what the loop reports under objectives:",
         )
+    negative = objectives.negative(numbers)
+    if negative is not None:
+        raise ReportError(f"ray.train.report: {negative}", hint="report the standard deviation of the mean, >= 0")
     broken = [f"{name} is {numbers[name]}" for name in objectives.required if not math.isfinite(numbers[name])]
     return numbers, " and ".join(broken) or None
 
@@ -48,7 +52,8 @@ def resource(metrics: Mapping[str, float], step: int) -> float:
 
 
 def _required(objectives: Objectives) -> str:
-    return "objective and each metric under a limit" if objectives.limited else "objective"
+    errors = ", each standard error" if objectives.standard_errors else ""
+    return "objective" + errors + (" and each metric under a limit" if objectives.limited else "")
 
 
 def _numbers(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

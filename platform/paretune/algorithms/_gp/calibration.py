@@ -67,11 +67,12 @@ def rounded(n: int) -> int:
 
 
 def calibrate(
-    X_nf: Array, Y_nm: Array, keep_m: Array, manner: Manner, priors: Sequence[Prior | None] = ()
+    X_nf: Array, Y_nm: Array, errors_nm: Array, keep_m: Array, manner: Manner, priors: Sequence[Prior | None] = ()
 ) -> Calibration:
-    """The calibration from results in the order in which they came; `priors` as in `surrogate.fit`."""
+    """The calibration from results in the order in which they came; the rest as in `surrogate.fit`."""
     expected = tuple(priors) if any(prior is not None for prior in priors) else ()
-    return _calibrate(X_nf.tobytes(), Y_nm.tobytes(), keep_m.tobytes(), len(X_nf), len(keep_m), manner, expected)
+    results = X_nf.tobytes(), Y_nm.tobytes(), errors_nm.tobytes()
+    return _calibrate(*results, keep_m.tobytes(), len(X_nf), len(keep_m), manner, expected)
 
 
 def stacked(members: Sequence[Hyperparameters]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -85,21 +86,24 @@ def stacked(members: Sequence[Hyperparameters]) -> tuple[torch.Tensor, torch.Ten
 
 @lru_cache(maxsize=_KEPT)
 def _calibrate(
-    X: bytes, Y: bytes, keep: bytes, n: int, m: int, manner: Manner, priors: tuple[Prior | None, ...]
+    X: bytes, Y: bytes, errors: bytes, keep: bytes, n: int, m: int, manner: Manner, priors: tuple[Prior | None, ...]
 ) -> Calibration:
-    X_nf, Y_nm = np.frombuffer(X).reshape(n, -1), np.frombuffer(Y).reshape(n, m)
+    X_nf, Y_nm, errors_nm = (np.frombuffer(part).reshape(n, -1) for part in (X, Y, errors))
     keep_m = np.frombuffer(keep)
     if priors:
-        return _left_over(X_nf, Y_nm, keep_m, manner, priors)
-    candidates = [
-        _Candidate.fitted(X_nf, Y_nm, Scale.of(Y_nm, keep_m, np.where(np.arange(m) == 0, strength, 0.0)), manner)
+        return _left_over(X_nf, Y_nm, errors_nm, keep_m, manner, priors)
+    scales = [
+        Scale.of(Y_nm, keep_m, np.where(np.arange(m) == 0, strength, 0.0))
         for strength in (STRENGTHS if manner.warp else STRENGTHS[:1])
     ]
+    candidates = [_Candidate.fitted(X_nf, Y_nm, errors_nm, scale, manner) for scale in scales]
     best = candidates[0] if len(candidates) == 1 else max(candidates, key=_Candidate.evidence)
     return Calibration(best.scale, best.fits(), (None,) * m)
 
 
-def _left_over(X_nf: Array, Y_nm: Array, keep_m: Array, manner: Manner, priors: Sequence[Prior | None]) -> Calibration:
+def _left_over(
+    X_nf: Array, Y_nm: Array, errors_nm: Array, keep_m: Array, manner: Manner, priors: Sequence[Prior | None]
+) -> Calibration:
     """The units and hyperparameters of what the priors leave over."""
     scale, known = Scale.of(Y_nm, keep_m), list(priors)
     X, Z_nm = torch.tensor(X_nf), torch.from_numpy(scale.apply(Y_nm))
@@ -107,7 +111,7 @@ def _left_over(X_nf: Array, Y_nm: Array, keep_m: Array, manner: Manner, priors: 
         if prior is not None:
             unit = prior.left_over(X, Z_nm[:, j])
             scale, known[j] = scale.finer(j, unit), prior.in_units_of(unit)
-    return Calibration(scale, _Candidate.fitted(X_nf, Y_nm, scale, manner, known).fits(), tuple(known))
+    return Calibration(scale, _Candidate.fitted(X_nf, Y_nm, errors_nm, scale, manner, known).fits(), tuple(known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,17 +123,25 @@ class _Candidate:
     X_nf: torch.Tensor
     Y_nm: Array
     Z_nm: torch.Tensor
+    known_nm: torch.Tensor
     manner: Manner
 
     @classmethod
     def fitted(
-        cls, X_nf: Array, Y_nm: Array, scale: Scale, manner: Manner, priors: Sequence[Prior | None] = ()
+        cls,
+        X_nf: Array,
+        Y_nm: Array,
+        errors_nm: Array,
+        scale: Scale,
+        manner: Manner,
+        priors: Sequence[Prior | None] = (),
     ) -> _Candidate:
         part = np.unique(np.linspace(0, len(X_nf) - 1, min(len(X_nf), _MOST)).round().astype(np.intp))
         X, Z_nm = torch.from_numpy(X_nf[part]), torch.from_numpy(scale.apply(Y_nm[part]))
         for j, prior in enumerate(priors):
             if prior is not None:
                 Z_nm[:, j] -= prior(X)
+        known_nm = torch.from_numpy(scale.variances(Y_nm[part], errors_nm[part]))
         modes = [
             posterior_mode(
                 X,
@@ -138,27 +150,35 @@ class _Candidate:
                 kernel=manner.kernel,
                 shortest=manner.shortest,
                 bent_f=manner.bent_f,
+                known_n=known_n,
             )
-            for z_n in Z_nm.T
+            for z_n, known_n in zip(Z_nm.T, known_nm.T, strict=True)
         ]
-        return cls(scale=scale, modes=modes, X_nf=X, Y_nm=Y_nm[part], Z_nm=Z_nm, manner=manner)
+        return cls(scale=scale, modes=modes, X_nf=X, Y_nm=Y_nm[part], Z_nm=Z_nm, known_nm=known_nm, manner=manner)
 
     def evidence(self) -> float:
         """The log density of the outcome itself, not of what a warp makes of it (Snelson et al., 2004, equation 5)."""
-        theta_1p, manner = self.modes[0].theta_p[None], self.manner
         density_1, _ = log_density(
-            theta_1p, self.X_nf, self.Z_nm[:, 0], dimensions=manner.dimensions, kernel=manner.kernel
+            self.modes[0].theta_p[None],
+            self.X_nf,
+            self.Z_nm[:, 0],
+            dimensions=self.manner.dimensions,
+            kernel=self.manner.kernel,
+            known_n=self.known_nm[:, 0],
         )
         slopes = float(self.scale.log_slopes(self.Y_nm)[0])
         return density_1.item() + slopes - (_DOUBT if self.scale.strength_m[0] > 0 else 0.0)
 
     def fits(self) -> tuple[Fit, ...]:
-        return tuple(Fit(mode, self._members(z_n, mode)) for z_n, mode in zip(self.Z_nm.T, self.modes, strict=True))
+        return tuple(
+            Fit(mode, self._members(z_n, known_n, mode))
+            for z_n, known_n, mode in zip(self.Z_nm.T, self.known_nm.T, self.modes, strict=True)
+        )
 
-    def _members(self, z_n: torch.Tensor, mode: Hyperparameters) -> tuple[Hyperparameters, ...]:
+    def _members(self, z_n: torch.Tensor, known_n: torch.Tensor, mode: Hyperparameters) -> tuple[Hyperparameters, ...]:
         if self.manner.members == 1:
             return (mode,)
-        sample = posterior_sample(
+        sample, _ = posterior_sample(
             self.X_nf,
             z_n,
             mode,
@@ -167,5 +187,6 @@ class _Candidate:
             kernel=self.manner.kernel,
             shortest=self.manner.shortest,
             bent_f=self.manner.bent_f,
+            known_n=known_n,
         )
         return tuple(sample)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from paretune.algorithms._gp.calibration import rounded
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
-from paretune.algorithms._gp.parego import chebyshev
+from paretune.algorithms._gp.parego import chebyshev, chebyshev_errors
 from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import Surrogate, fit
 from paretune.algorithms._gp.transfer import Lessons, priors
@@ -79,9 +79,12 @@ def learn(
     known, settled = _kept(results(history, objectives), objectives)
     X_nf = encoding.features([observation.config for observation in known])
     Y_no = np.clip([objectives.outcomes(observation.metrics) for observation in known], -_LARGEST, _LARGEST)
+    errors_no = np.clip([objectives.errors(observation.metrics) for observation in known], 0.0, _LARGEST)
     m, limits_o, given_m = len(objectives), objectives.limits(), objectives.reference_point()
     if weights_m is not None:
         limited = np.isfinite(limits_o)
+        scalarised_n = chebyshev_errors(Y_no[:, :m], errors_no[:, :m], weights_m)
+        errors_no = np.column_stack([scalarised_n, errors_no[:, limited]])
         Y_no = np.column_stack([chebyshev(Y_no[:, :m], weights_m), Y_no[:, limited]])
         m, limits_o, given_m = 1, np.array([np.inf, *limits_o[limited]]), np.array([np.nan])
     others = np.full(len(limits_o) - m, np.nan)  # which have no reference
@@ -100,6 +103,7 @@ def learn(
         Y_no,
         dimensions=d,
         kernel=kernel,
+        errors_nm=errors_no,
         keep_m=keep_o,
         members=_members(len(known), m),
         settled=settled,

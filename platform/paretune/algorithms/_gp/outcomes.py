@@ -70,6 +70,16 @@ class Scale:
         W_nm = _warp((self.bound(Y_nm) - self.floor_m) / self.unit_m, self.strength_m)
         return np.asarray((W_nm - self.center_m) / self.spread_m)
 
+    def variances(self, Y_nm: Array, errors_nm: Array) -> Array:
+        """The standardised variances of outcomes with given standard errors: what one of them more would change.
+
+        The same as to first order where outcomes are not warped; where they are, the slope at the best ones alone would
+        make far too much of their errors.
+        """
+        X_nm = (self.bound(Y_nm) - self.floor_m) / self.unit_m
+        further_nm = _warp(X_nm + errors_nm / self.unit_m, self.strength_m)
+        return np.asarray(((further_nm - _warp(X_nm, self.strength_m)) / self.spread_m) ** 2)
+
     def restore(self, mean_nm: Array, sd_nm: Array) -> tuple[Array, Array]:
         """Means and standard deviations back in the outcomes' own units, to first order where they are warped."""
         W_nm = self.center_m + self.spread_m * mean_nm

@@ -74,18 +74,22 @@ def posterior_mode(
     shortest: float = SHORTEST,
     noises: tuple[float, float] = NOISES,
     bent_f: Bent | None = None,
+    known_n: torch.Tensor | None = None,
 ) -> Hyperparameters:
     """The better of the climbs from the prior's mode and from its median, by L-BFGS-B over logarithms.
 
     `shortest` bounds the lengthscales from below, `noises` the noise variance on both sides. `bent_f` says which
-    columns may be bent, none by default.
+    columns may be bent, none by default. `known_n` are variances of the outcomes that are known beforehand, which that
+    noise comes on top of.
     """
     location, scale = lengthscale_prior(dimensions)
     n, f = X_nf.shape
     straight = [] if bent_f is None else [0.0] * (2 * f)
 
     def negative(theta_p: Array) -> tuple[float, Array]:
-        value_k, gradient_kp = log_density(theta_p[None], X_nf, z_n, dimensions=dimensions, kernel=kernel)
+        value_k, gradient_kp = log_density(
+            theta_p[None], X_nf, z_n, dimensions=dimensions, kernel=kernel, known_n=known_n
+        )
         return -value_k.item() / n, -gradient_kp[0] / n
 
     climbs = [
@@ -115,9 +119,17 @@ def bounds(
 
 
 def log_density(
-    theta_kp: Array, X_nf: torch.Tensor, z_n: torch.Tensor, *, dimensions: int, kernel: Kernel = "matern52"
+    theta_kp: Array,
+    X_nf: torch.Tensor,
+    z_n: torch.Tensor,
+    *,
+    dimensions: int,
+    kernel: Kernel = "matern52",
+    known_n: torch.Tensor | None = None,
 ) -> tuple[Array, Array]:
     """Log posterior densities and their gradients at theta (see `Hyperparameters.of`); shapes (k,) and (k, p).
+
+    The noise of outcome i has variance noise + known_n[i].
 
     Distances and the gradient are matrix products, never differences per column, whose memory traffic is f n^2: of 200
     points an evaluation takes 1.9 ms instead of 16 in 50 columns, 1.1 instead of 1.8 in 6.
@@ -135,7 +147,7 @@ def log_density(
     distances_knn = torch.baddbmm(square_kn[:, :, None] + square_kn[:, None, :], S_knf, S_knf.mT, alpha=-2)
     distances_knn.clamp_(min=0.0).diagonal(dim1=-2, dim2=-1).zero_()  # the products may leave a rest of rounding
     K_knn, fall = PROFILES[kernel](distances_knn)
-    K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_k[:, None])
+    K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_k[:, None] if known_n is None else noise_k[:, None] + known_n)
     L_knn = torch.linalg.cholesky(K_knn)
     inverse_knn = torch.cholesky_inverse(L_knn)
     residual_kn = z_n - mean_k[:, None]

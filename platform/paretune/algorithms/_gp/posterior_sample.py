@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from paretune.algorithms._gp.input_warp import Bent
-from paretune.algorithms._gp.posterior_mode import Hyperparameters, bounds, log_density
+from paretune.algorithms._gp.posterior_mode import NOISES, SHORTEST, Hyperparameters, bounds, log_density
 from paretune.algorithms._gp.settings import Kernel
 
 Array = npt.NDArray[np.float64]
@@ -40,17 +40,24 @@ def posterior_sample(
     members: int,
     dimensions: int,
     kernel: Kernel = "matern52",
-    shortest: float,
+    shortest: float = SHORTEST,
+    noises: tuple[float, float] = NOISES,
     bent_f: Bent | None = None,
-) -> list[Hyperparameters]:
-    """`members` sets of hyperparameters drawn from their posterior given outcomes z_n at X_nf."""
+    known_n: torch.Tensor | None = None,
+) -> tuple[list[Hyperparameters], float]:
+    """`members` sets of hyperparameters drawn from their posterior given outcomes z_n at X_nf; see `posterior_mode`.
+
+    And the logarithm of the posterior's width around the mode, up to a constant, of what is not at its bounds: with the
+    density at the mode it makes Laplace's approximation of the evidence.
+    """
     rng = np.random.default_rng(_SEED)
-    low_p, high_p = bounds(X_nf.shape[1], shortest=shortest, bent_f=bent_f)
+    low_p, high_p = bounds(X_nf.shape[1], shortest=shortest, noises=noises, bent_f=bent_f)
 
     def density(theta_kp: Array) -> tuple[Array, Array]:
-        return log_density(theta_kp, X_nf, z_n, dimensions=dimensions, kernel=kernel)
+        return log_density(theta_kp, X_nf, z_n, dimensions=dimensions, kernel=kernel, known_n=known_n)
 
-    root_pp = _root(density, mode.theta_p, (low_p + _AT_BOUND < mode.theta_p) & (mode.theta_p < high_p - _AT_BOUND))
+    free_p = (low_p + _AT_BOUND < mode.theta_p) & (mode.theta_p < high_p - _AT_BOUND)
+    root_pp, log_width = _root(density, mode.theta_p, free_p)
     theta_kp = np.tile(mode.theta_p, (members, 1))
     value_k, gradient_kp = density(theta_kp)
     for _ in range(_TRAJECTORIES):
@@ -66,13 +73,15 @@ def posterior_sample(
         theta_kp = np.where(accepted_k[:, None], there_kp, theta_kp)
         value_k = np.where(accepted_k, there_value_k, value_k)
         gradient_kp = np.where(accepted_k[:, None], there_gradient_kp, gradient_kp)
-    return [Hyperparameters.of(theta_p, X_nf.shape[1]) for theta_p in theta_kp]
+    return [Hyperparameters.of(theta_p, X_nf.shape[1]) for theta_p in theta_kp], log_width
 
 
-def _root(density: Callable[[Array], tuple[Array, Array]], mode_p: Array, free_p: npt.NDArray[np.bool_]) -> Array:
+def _root(
+    density: Callable[[Array], tuple[Array, Array]], mode_p: Array, free_p: npt.NDArray[np.bool_]
+) -> tuple[Array, float]:
     """R with R R' the inverse of the curvature at the mode, by differences of the gradient; shape (p, p).
 
-    Zero in the rows of what is not free.
+    Zero in the rows of what is not free. And the logarithm of the determinant of what is.
     """
     step = 1e-3
     shifts_pp = step * np.eye(len(mode_p))
@@ -80,6 +89,7 @@ def _root(density: Callable[[Array], tuple[Array, Array]], mode_p: Array, free_p
     curvature_pp = (behind_pp - ahead_pp) / (2 * step)
     free_pp = ((curvature_pp + curvature_pp.T) / 2)[np.ix_(free_p, free_p)]
     values_p, vectors_pp = np.linalg.eigh(free_pp)
+    values_p = np.maximum(values_p, _SOFTEST)
     root_pp = np.zeros_like(curvature_pp)
-    root_pp[np.ix_(free_p, free_p)] = vectors_pp / np.sqrt(np.maximum(values_p, _SOFTEST))
-    return root_pp
+    root_pp[np.ix_(free_p, free_p)] = vectors_pp / np.sqrt(values_p)
+    return root_pp, float(-0.5 * np.log(values_p).sum())

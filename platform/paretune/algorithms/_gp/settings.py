@@ -19,7 +19,8 @@ class GP(Settings):
     much the priors of parameters weigh: they enter with the power `belief` / results (piBO's beta; 10 is the paper's).
     `acquisition` is noisy expected improvement, of the hypervolume with several objectives, unless it is set; the
     others are for one objective. `kernel` is how smooth outcomes are: `matern32` bends sharply, `rbf` has no edges.
-    With `input_warping` numbers are bent where that explains the results better.
+    With `input_warping` numbers are bent where that explains the results better. `replicate` is the share of the trials
+    at most that try a promising configuration again where results are noisy; 0 for never.
     """
 
     algorithm: ClassVar[str] = "gp"
@@ -29,3 +30,4 @@ class GP(Settings):
     kernel: Kernel = "matern52"
     input_warping: bool = False
     belief: float = Field(default=10.0, ge=0, allow_inf_nan=False)
+    replicate: float = Field(default=0.2, ge=0, lt=1)
