@@ -99,13 +99,21 @@ def bowl(config: dict[str, float]) -> float:
 
 @pytest.mark.parametrize("name", sorted(CRITERIA))
 def test_every_criterion_finds_the_bottom_of_a_bowl(name: str) -> None:
-    opt = pt.Optimizer({"x": pt.Float(0, 1), "y": pt.Float(0, 1)}, {"loss": "minimize"}, algorithm=GP(acquisition=name))  # type: ignore[arg-type]
-    opt.ask()  # one stays pending
-    for _ in range(16):
-        suggestion = opt.ask()
-        opt.tell(suggestion, {"loss": bowl(suggestion.config)})  # type: ignore[arg-type]
-    # of 16 random points the best is within this in one of ten searches
-    assert min(trial.metrics["loss"] for trial in opt.log.ended) < 0.1 / (16 * np.pi)
+    found = []
+    for seed in range(3):
+        opt = pt.Optimizer(
+            {"x": pt.Float(0, 1), "y": pt.Float(0, 1)},
+            {"loss": "minimize"},
+            algorithm=GP(acquisition=name),  # type: ignore[arg-type]
+            seed=seed,
+        )
+        opt.ask()  # one stays pending
+        for _ in range(16):
+            suggestion = opt.ask()
+            opt.tell(suggestion, {"loss": bowl(suggestion.config)})  # type: ignore[arg-type]
+        found.append(min(trial.metrics["loss"] for trial in opt.log.ended))
+    # the best of 16 random points has a mean of 1 / 16 pi; three searches have a quarter of it by chance once in 25
+    assert np.mean(found) < 0.25 / (16 * np.pi)
 
 
 def test_several_objectives_have_no_such_choice() -> None:

@@ -193,7 +193,7 @@ class GaussianProcess:
             feasibility=knowledge.feasibility,
             belief=belief(self._encoding, beta=self._settings.belief, results=len(results(history, self._objectives))),
             criterion=self._settings.acquisition,
-            anchors_af=self._anchors(seed) if self._settings.acquisition else None,
+            anchors_af=self._anchors(knowledge.leaders, seed) if self._settings.acquisition else None,
             seed=seed,
         )
         under_way = {self._space.key(config) for config in waiting}
@@ -204,8 +204,11 @@ class GaussianProcess:
                 return found
         raise AssertionError("nothing is taken, and yet nothing was found")
 
-    def _anchors(self, seed: int) -> Array:
-        """Columns of points all over the space."""
+    def _anchors(self, leaders: Sequence[Config], seed: int) -> Array:
+        """Columns of points all over the space, every second one of them drawn in to a tenth around a leader."""
         points_td = np.array(list(islice(sobol_points(len(self._space), seed=seed, ahead=_ANCHORS), _ANCHORS)))
+        centers_ld = np.array([self._space.encode(leader) for leader in leaders])
+        near_td = points_td[::2]
+        near_td += 0.9 * (centers_ld[np.arange(len(near_td)) % len(leaders)] - near_td)
         legal_td = self._space.legality.mended(points_td, np.random.default_rng(seed))
         return self._cube.columns(self._cube.legal(legal_td))
