@@ -56,9 +56,8 @@ def test_a_right_belief_saves_trials(algorithm: str, target: float, seeds: int, 
 
 @pytest.mark.slow
 def test_a_wrong_belief_costs_little_by_the_end() -> None:
-    """Two decades off, at four standard deviations: still far better than chance, and not ten times the regret."""
+    """Two decades off, at four to six standard deviations: still less than a tenth of what chance leaves."""
     wrong = [search(WRONG, "gp", seed)[1] for seed in range(8)]
-    without = [search(None, "gp", seed)[1] for seed in range(8)]
     chance = [search(None, "random", seed)[1] for seed in range(60)]
     assert mannwhitneyu(wrong, chance, alternative="less").pvalue < 0.01
-    assert np.median(wrong) < max(10 * np.median(without), 0.05 * np.median(chance))
+    assert np.median(wrong) < 0.1 * np.median(chance)
