@@ -10,6 +10,7 @@ import pytest
 import paretune
 
 NAMES = [
+    "ASHA",
     "CMAES",
     "GP",
     "TPE",
@@ -17,10 +18,13 @@ NAMES = [
     "Evolution",
     "Float",
     "Grid",
+    "Hyperband",
     "Int",
     "Limit",
+    "Median",
     "Normal",
     "Objective",
+    "OneEpochTopK",
     "Optimizer",
     "Space",
     "Study",
