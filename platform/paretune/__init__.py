@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from paretune.parameters import Choice as Choice
     from paretune.parameters import Float as Float
     from paretune.parameters import Int as Int
+    from paretune.rehearsal import simulate as simulate
     from paretune.schedulers._settings import ASHA as ASHA
     from paretune.schedulers._settings import Hyperband as Hyperband
     from paretune.schedulers._settings import Median as Median
     from paretune.schedulers._settings import OneEpochTopK as OneEpochTopK
+    from paretune.simulation.faults import Faults as Faults
     from paretune.space import Space as Space
 
 __version__ = "0.1.0"
@@ -39,6 +41,7 @@ _HOMES = {
     "Choice": "paretune.parameters",
     "Evolution": "paretune.algorithms._evolution.settings",
     "Float": "paretune.parameters",
+    "Faults": "paretune.simulation.faults",
     "GP": "paretune.algorithms._gp.settings",
     "Grid": "paretune.algorithms._grid.settings",
     "Hyperband": "paretune.schedulers._settings",
@@ -54,6 +57,7 @@ _HOMES = {
     "TPE": "paretune.algorithms._tpe.settings",
     "load": "paretune.flow",
     "search": "paretune.flow",
+    "simulate": "paretune.rehearsal",
 }
 
 __all__ = [
@@ -63,6 +67,7 @@ __all__ = [
     "TPE",
     "Choice",
     "Evolution",
+    "Faults",
     "Float",
     "Grid",
     "Hyperband",
@@ -78,6 +83,7 @@ __all__ = [
     "errors",
     "load",
     "search",
+    "simulate",
 ]
 
 

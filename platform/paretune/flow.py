@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from paretune.diagnosis import Diagnosis
     from paretune.engine.session import Session
     from paretune.records import Provenance
+    from paretune.simulation import Blackbox
 
 TrainFunction = Callable[[dict[str, Any]], Any]
 
@@ -234,6 +235,12 @@ class Study:
         from paretune.report import frames
 
         return frames.to_arrow(self.spec, self.log)
+
+    def blackbox(self) -> Blackbox:
+        """What its completed trials gave, as a training to simulate: `pt.simulate(spec, study.blackbox())`."""
+        from paretune.simulation import Recorded
+
+        return Recorded(self.spec, self.log)
 
     def source(self) -> Source:
         """The study as one to learn from: `pt.Optimizer(..., warm_start=[study])`."""

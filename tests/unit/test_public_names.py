@@ -16,6 +16,7 @@ NAMES = [
     "TPE",
     "Choice",
     "Evolution",
+    "Faults",
     "Float",
     "Grid",
     "Hyperband",
@@ -31,6 +32,7 @@ NAMES = [
     "errors",
     "load",
     "search",
+    "simulate",
 ]
 
 

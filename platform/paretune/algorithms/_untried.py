@@ -17,7 +17,7 @@ from scipy.stats import qmc
 from paretune.coordinates import Column
 from paretune.prior import believed, drawn
 from paretune.records import Observation, Proposal, Suggestion
-from paretune.space import INACTIVE, Space, Value
+from paretune.space import INACTIVE, Config, Space, Value
 
 Array = npt.NDArray[np.float64]
 Key: TypeAlias = tuple[Any, ...]
@@ -32,6 +32,27 @@ _PASSED_OVER = 1 / 16
 def keys(space: Space, history: Sequence[Observation], pending: Sequence[Suggestion | Proposal]) -> set[Key]:
     """The identities of all configurations that were tried or are about to be."""
     return {space.key(entry.config) for entry in (*history, *pending)}
+
+
+class Tried:
+    """`keys`, remembering each trial's: with thousands of trials, making them anew is most of what a proposal costs."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._known: dict[int, tuple[Config, Key]] = {}
+
+    def keys(self, history: Sequence[Observation], pending: Sequence[Suggestion]) -> set[Key]:
+        """The identities of all configurations that were tried or are about to be."""
+        entries = [(seen.trial, seen.config) for seen in history]
+        entries += [(waiting.id, waiting.config) for waiting in pending]
+        return {self._key(trial, config) for trial, config in entries}
+
+    def _key(self, trial: int, config: Config) -> Key:
+        """A trial of that number that was known before may be another study's: only the same object has the same key."""
+        known = self._known.get(trial)
+        if known is None or known[0] is not config:
+            known = self._known[trial] = (config, self._space.key(config))
+        return known[1]
 
 
 def default_first(space: Space, taken: set[Key]) -> dict[str, Value] | None:

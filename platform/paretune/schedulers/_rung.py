@@ -134,7 +134,7 @@ class _Fronts:
 def _outcomes(metrics: Metrics, objectives: Objectives) -> tuple[Array, float]:
     """The minimised outcomes (o,), and by how much limits are missed, each in units of its own size."""
     if not usable(metrics, objectives):
-        return np.full(len(objectives.outcome_names), math.inf), math.inf
+        return np.zeros(len(objectives.outcome_names)), math.inf
     y_o = objectives.outcomes(metrics)
     limits_o = objectives.limits()
     bounded_o = np.isfinite(limits_o)

@@ -19,9 +19,10 @@ class AsynchronousHalving:
     """A trial goes on past a rung when it is among the best 1/eta of those that came as far.
 
     Stopping, it is judged on arrival: equal results go on alike, and a rung of fewer than eta results stops nobody.
-    Promoting, it goes on at once or is paused until the best 1/eta have grown to hold it; higher rungs come first. A
-    trial that diverges counts as the worst result of its next rung, one that fails counts nowhere. A report that jumps
-    over rungs counts at the highest of them.
+    Promoting, it goes on at once or is paused until the best 1/eta have grown to hold it; higher rungs come first. When
+    no trial will be started any more, the best of a rung goes on however few there are, so that one is trained to the
+    end. A trial that diverges counts as the worst result of its next rung, one that fails counts nowhere. A report that
+    jumps over rungs counts at the highest of them.
     """
 
     Settings = ASHA
@@ -61,7 +62,7 @@ class AsynchronousHalving:
     def next_promotion(self, *, last: bool) -> int | None:
         for at in reversed(range(len(self._levels))):
             for bracket in self._rungs:
-                best = bracket[at].waiting(len(bracket[at]) // self._factor)
+                best = bracket[at].waiting(max(len(bracket[at]) // self._factor, int(last)))
                 if best is not None:
                     return best
         return None
