@@ -48,7 +48,7 @@ class Tried:
         return {self._key(trial, config) for trial, config in entries}
 
     def _key(self, trial: int, config: Config) -> Key:
-        """A trial of that number that was known before may be another study's: only the same object has the same key."""
+        """Remembered for the same object only: another study has trials of the same numbers."""
         known = self._known.get(trial)
         if known is None or known[0] is not config:
             known = self._known[trial] = (config, self._space.key(config))
