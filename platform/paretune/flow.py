@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from paretune.diagnosis import Diagnosis
     from paretune.engine.session import Session
     from paretune.records import Provenance
+    from paretune.replay import Replay
     from paretune.simulation import Blackbox
 
 TrainFunction = Callable[[dict[str, Any]], Any]
@@ -223,6 +224,12 @@ class Study:
         from paretune import diagnosis
 
         return diagnosis.diagnose(self.spec, self.log)
+
+    def replay(self) -> Replay:
+        """Every suggestion and every decision once more, from the log alone, up to the first difference."""
+        from paretune import replay
+
+        return replay.replay(self.spec, self.log)
 
     def to_pandas(self) -> pd.DataFrame:
         """A row per trial: `trial`, `status`, parameters, metrics, `resource`, `started`, `seconds`."""

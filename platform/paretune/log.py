@@ -82,6 +82,7 @@ class Log:
         self.trials: dict[int, Trial] = {}
         self.worker_seconds = 0.0
         self._open: dict[int, Trial] = {}  # neither ended nor paused
+        self._paused: set[int] = set()  # ever
         self._history: list[Observation] = []
         self._observations: list[Observation] = []
         for entry in entries:
@@ -117,8 +118,13 @@ class Log:
 
     @property
     def pending(self) -> list[Suggestion]:
-        """The suggestions whose trials run or wait for workers, which paused ones do not, in order of their numbers."""
-        return [trial.suggestion for _, trial in sorted(self._open.items())]
+        """The suggestions nothing of which was observed yet, in order of their numbers."""
+        return [trial.suggestion for number, trial in sorted(self._open.items()) if number not in self._paused]
+
+    @property
+    def under_way(self) -> list[Trial]:
+        """The trials that run or wait for workers, which paused ones do not, in order of their numbers."""
+        return [trial for _, trial in sorted(self._open.items())]
 
     @property
     def ended(self) -> list[Trial]:
@@ -148,6 +154,7 @@ class Log:
         elif event.kind == "paused":
             trial.status = "paused"
             del self._open[number]
+            self._paused.add(number)
             self._observations.append(trial.observation)
         elif event.kind == "promoted":
             if trial.status != "paused":

@@ -83,7 +83,7 @@ def stored(tmp_path: Path) -> StudySpec:
 # -- help and errors ---------------------------------------------------------------------------------------------------
 
 
-SEARCHING, RESULTS = ["run", "resume"], ["list", "show", "best", "diagnose", "report", "export"]
+SEARCHING, RESULTS = ["run", "resume"], ["list", "show", "best", "diagnose", "replay", "report", "export"]
 COMMANDS = [*SEARCHING, *RESULTS, "trainables", "validate", "doctor", "submit", "jobs", "logs", "stop"]
 
 

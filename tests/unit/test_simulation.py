@@ -67,7 +67,7 @@ def test_equal_arguments_give_equal_logs(tmp_path: Path, scheduler: str) -> None
         pt.simulate(spec(tmp_path / name, scheduler=scheduler), blackbox, workers=3, faults=faults) for name in "ab"
     )
     assert first.log.entries == second.log.entries
-    assert not first.log.pending
+    assert not first.log.under_way
 
 
 @pytest.mark.parametrize("kind", ["stop", "promote"])

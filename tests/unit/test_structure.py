@@ -31,7 +31,7 @@ LAYERS = [
     {"monitor", "optimizer", "warm_start"},
     {"engine", "submit"},
     {"simulation"},
-    {"progress"},
+    {"progress", "replay"},
     {"flow"},
     {"rehearsal"},
     {"cli"},

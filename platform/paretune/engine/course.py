@@ -31,7 +31,7 @@ class Course:
         self._told = self.log.position
         for trial, decision in left.items():
             self._carry_out(decision, trial, self.log.trials[trial].attempt)
-        self._unfinished = [self.log.trials[suggestion.id] for suggestion in self.log.pending]
+        self._unfinished = self.log.under_way
 
     @property
     def log(self) -> Log:
@@ -67,7 +67,7 @@ class Course:
 
     def finish(self) -> None:
         """When all trials were tried and none can be promoted: what is paused is stopped."""
-        if not self.used_up or self.log.pending or self._recorder.broken is not None:
+        if not self.used_up or self.log.under_way or self._recorder.broken is not None:
             return
         for trial in [trial for trial in self.log.trials.values() if trial.status == "paused"]:
             self._recorder.ended(Ended(trial=trial.id, attempt=trial.attempt, status="stopped", reason=LEFT_OVER))
