@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -35,17 +36,22 @@ def keys(space: Space, history: Sequence[Observation], pending: Sequence[Suggest
 
 
 class Tried:
-    """`keys`, remembering each trial's: with thousands of trials, making them anew is most of what a proposal costs."""
+    """`keys`, remembered: with thousands of trials, making them anew is most of what a proposal costs."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
         self._known: dict[int, tuple[Config, Key]] = {}
+        self._configs: list[Config] = []
+        self._taken: set[Key] = set()
 
     def keys(self, history: Sequence[Observation], pending: Sequence[Suggestion]) -> set[Key]:
         """The identities of all configurations that were tried or are about to be."""
-        entries = [(seen.trial, seen.config) for seen in history]
-        entries += [(waiting.id, waiting.config) for waiting in pending]
-        return {self._key(trial, config) for trial, config in entries}
+        configs, known = [seen.config for seen in history], len(self._configs)
+        if known > len(configs) or not all(map(operator.is_, self._configs, configs)):
+            self._taken, known = set(), 0  # another history than last time
+        self._configs = configs
+        self._taken.update(self._key(seen.trial, seen.config) for seen in history[known:])
+        return self._taken | {self._key(waiting.id, waiting.config) for waiting in pending}
 
     def _key(self, trial: int, config: Config) -> Key:
         """Remembered for the same object only: another study has trials of the same numbers."""
