@@ -33,14 +33,16 @@ class Faults:
 
     def slow(self, seed: int, trial: int, attempt: int) -> float:
         """How many times as long this attempt takes."""
-        return self.slowdown if self.stragglers > _draw(seed, trial, attempt, 0)[0] else 1.0
+        return self.slowdown if self.stragglers and self.stragglers > _draw(seed, trial, attempt, 0)[0] else 1.0
 
     def failed(self, seed: int, trial: int, attempt: int, step: int) -> bool:
         """Whether the training raises before this report."""
-        return self.failures > _draw(seed, trial, attempt, step)[1]
+        return bool(self.failures) and self.failures > _draw(seed, trial, attempt, step)[1]
 
     def preempted(self, seed: int, trial: int, attempt: int, step: int) -> float | None:
         """How far on the way to this report the workers are lost, in (0, 1); None where they are not."""
+        if not self.preemptions:
+            return None
         drawn = _draw(seed, trial, attempt, step)
         return float(drawn[3]) if self.preemptions > drawn[2] else None
 
