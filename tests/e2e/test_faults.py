@@ -46,11 +46,9 @@ class Study:
 
     def start(self) -> None:
         command = [sys.executable, str(Path(__file__).with_name("driver.py")), self.location, "--name", self.name]
-        options = ["--workers", str(self.workers), "--trials", "6", "--sleep-s", "0.3"]
+        options = ["--workers", str(self.workers), "--trials", "6", "--sleep-s", "0.3", *self.options]
         environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.cluster.token}
-        self.driver = subprocess.Popen(
-            [*command, *options, *self.options, "--address", self.cluster.gcs_address], env=environment
-        )
+        self.driver = subprocess.Popen([*command, *options, "--address", self.cluster.gcs_address], env=environment)
 
     def running(self) -> bool:
         return self.driver is not None and self.driver.poll() is None
