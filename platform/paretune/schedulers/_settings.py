@@ -71,7 +71,10 @@ class Median(Settings):
 
 
 class OneEpochTopK(Settings):
-    """Every trial trains up to `grace`; when all have, the best `keep` are trained to the end."""
+    """Every trial trains up to `grace`; when all have, the best `keep` are trained to the end.
+
+    All are as many as the study's `trials`: one that ends by its hours before that promotes nobody.
+    """
 
     scheduler: ClassVar[str] = "one_epoch_topk"
 
