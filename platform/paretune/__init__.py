@@ -25,47 +25,65 @@ if TYPE_CHECKING:
     from paretune.parameters import Choice as Choice
     from paretune.parameters import Float as Float
     from paretune.parameters import Int as Int
+    from paretune.rehearsal import simulate as simulate
+    from paretune.schedulers._settings import ASHA as ASHA
+    from paretune.schedulers._settings import Hyperband as Hyperband
+    from paretune.schedulers._settings import Median as Median
+    from paretune.schedulers._settings import OneEpochTopK as OneEpochTopK
+    from paretune.simulation.faults import Faults as Faults
     from paretune.space import Space as Space
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ASHA": "paretune.schedulers._settings",
     "CMAES": "paretune.algorithms._cmaes.settings",
     "Choice": "paretune.parameters",
     "Evolution": "paretune.algorithms._evolution.settings",
     "Float": "paretune.parameters",
+    "Faults": "paretune.simulation.faults",
     "GP": "paretune.algorithms._gp.settings",
     "Grid": "paretune.algorithms._grid.settings",
+    "Hyperband": "paretune.schedulers._settings",
     "Int": "paretune.parameters",
     "Limit": "paretune.objective",
+    "Median": "paretune.schedulers._settings",
     "Normal": "paretune.beliefs",
     "Objective": "paretune.objective",
+    "OneEpochTopK": "paretune.schedulers._settings",
     "Optimizer": "paretune.optimizer",
     "Space": "paretune.space",
     "Study": "paretune.flow",
     "TPE": "paretune.algorithms._tpe.settings",
     "load": "paretune.flow",
     "search": "paretune.flow",
+    "simulate": "paretune.rehearsal",
 }
 
 __all__ = [
+    "ASHA",
     "CMAES",
     "GP",
     "TPE",
     "Choice",
     "Evolution",
+    "Faults",
     "Float",
     "Grid",
+    "Hyperband",
     "Int",
     "Limit",
+    "Median",
     "Normal",
     "Objective",
+    "OneEpochTopK",
     "Optimizer",
     "Space",
     "Study",
     "errors",
     "load",
     "search",
+    "simulate",
 ]
 
 

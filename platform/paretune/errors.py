@@ -6,6 +6,7 @@
     │   ├── ObjectiveError         a goal, a reference, a limit
     │   ├── SpecError              an unknown key, a missing or ill-typed field of a study
     │   ├── AlgorithmError         an unknown algorithm, or one that cannot serve this space or these objectives
+    │   ├── SchedulerError         an unknown scheduler, or one that lacks what it must know
     │   ├── TrainableError         a training function that cannot be found or imported
     │   ├── StudyNotFoundError     no such study in the store
     │   ├── StudyExistsError       a study of that name with another space, other objectives ...
@@ -68,6 +69,9 @@ class SpecError(InputError): ...
 
 
 class AlgorithmError(InputError): ...
+
+
+class SchedulerError(InputError): ...
 
 
 class TrainableError(InputError): ...

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from paretune import algorithms, amendments, loading, provenance, stopping, store, study, warm_start
+from paretune import algorithms, amendments, loading, provenance, schedulers, stopping, store, study, warm_start
 from paretune._defaults import STORE
 from paretune.algorithms import Settings
 from paretune.earlier import Source
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from paretune.diagnosis import Diagnosis
     from paretune.engine.session import Session
     from paretune.records import Provenance
+    from paretune.replay import Replay
+    from paretune.simulation import Blackbox
 
 TrainFunction = Callable[[dict[str, Any]], Any]
 
@@ -51,6 +53,7 @@ def search(
     constraints: Sequence[str] = (),
     first: Sequence[Config] = (),
     algorithm: Settings | Mapping[str, Any] | str = "gp",
+    scheduler: schedulers.Settings | Mapping[str, Any] | str = "none",
     trials: int = 32,
     hours: float | None = None,
     worker_hours: float | None = None,
@@ -77,6 +80,7 @@ def search(
         constraints: what must hold between parameters: "batch_size * accumulate <= 4096".
         first: configurations to try before all others; what they leave out is completed by defaults.
         algorithm: one of `paretune.algorithms.names()`, or its settings: `pt.GP(initial=8)`.
+        scheduler: one of `paretune.schedulers.names()`, or its settings: `pt.ASHA(grace=3)`; which trials go on.
         trials, hours, worker_hours, target, regret: when to stop; whichever comes first. `target` maps objectives to
             values that one trial shall reach; `regret` is what is worth going on for, in units of the only objective.
         concurrency: trials at a time; never more than the cluster can place.
@@ -103,7 +107,8 @@ def search(
             "constraints": list(constraints),
             **({} if limits is None else {"limits": limits}),
             "search": {
-                "algorithm": algorithm, "trials": trials, "hours": hours, "worker_hours": worker_hours,
+                "algorithm": algorithm, "scheduler": scheduler,
+                "trials": trials, "hours": hours, "worker_hours": worker_hours,
                 "target": target, "regret": regret, "concurrency": concurrency, "seed": seed,
                 "first": [dict(config) for config in first] or None,
                 "warm_start": _earlier(warm_start, os.fspath(store)),
@@ -164,6 +169,7 @@ def run(
 def check(spec: StudySpec) -> None:
     """Raise InputError for what can be known to be wrong before anything heavy is imported."""
     algorithms.check(spec.search.algorithm, transfers=spec.search.warm_start is not None)
+    schedulers.check(spec)
     _check_same(spec)
     store.check_writable(spec.store)
 
@@ -219,6 +225,12 @@ class Study:
 
         return diagnosis.diagnose(self.spec, self.log)
 
+    def replay(self) -> Replay:
+        """Every suggestion and every decision once more, from the log alone, up to the first difference."""
+        from paretune import replay
+
+        return replay.replay(self.spec, self.log)
+
     def to_pandas(self) -> pd.DataFrame:
         """A row per trial: `trial`, `status`, parameters, metrics, `resource`, `started`, `seconds`."""
         from paretune.report import frames
@@ -230,6 +242,12 @@ class Study:
         from paretune.report import frames
 
         return frames.to_arrow(self.spec, self.log)
+
+    def blackbox(self) -> Blackbox:
+        """What its completed trials gave, as a training to simulate: `pt.simulate(spec, study.blackbox())`."""
+        from paretune.simulation import Recorded
+
+        return Recorded(self.spec, self.log)
 
     def source(self) -> Source:
         """The study as one to learn from: `pt.Optimizer(..., warm_start=[study])`."""
@@ -292,11 +310,11 @@ def _check_same(spec: StudySpec) -> None:
 
 
 def _finished(spec: StudySpec) -> bool:
-    """Whether a rule has ended it, or all trials are there and none is in flight."""
+    """Whether a rule has ended it, or all trials are there and have ended."""
     if not store.exists(spec.store, spec.name):
         return False
     log = store.read(spec.store, spec.name).log
-    return stopping.reason(spec, log) is not None or (len(log.trials) >= spec.search.trials and not log.pending)
+    return stopping.reason(spec, log) is not None or (spec.search.trials <= len(log.trials) == len(log.history))
 
 
 def _execute(

@@ -80,7 +80,11 @@ class Log:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.entries: list[Entry] = []
         self.trials: dict[int, Trial] = {}
+        self.worker_seconds = 0.0
+        self._open: dict[int, Trial] = {}  # neither ended nor paused
+        self._paused: set[int] = set()  # ever
         self._history: list[Observation] = []
+        self._observations: list[Observation] = []
         for entry in entries:
             self.append(entry)
 
@@ -105,9 +109,22 @@ class Log:
         return self._history
 
     @property
+    def observations(self) -> Sequence[Observation]:
+        """What an algorithm learns from: one observation for each pause and each end, in their order.
+
+        A trial's later one takes the place of its earlier one: see `latest`.
+        """
+        return self._observations
+
+    @property
     def pending(self) -> list[Suggestion]:
-        """The suggestions whose trials have not ended, in order of their numbers."""
-        return [trial.suggestion for _, trial in sorted(self.trials.items()) if not trial.ended]
+        """The suggestions nothing of which was observed yet, in order of their numbers."""
+        return [trial.suggestion for number, trial in sorted(self._open.items()) if number not in self._paused]
+
+    @property
+    def under_way(self) -> list[Trial]:
+        """The trials that run or wait for workers, which paused ones do not, in order of their numbers."""
+        return [trial for _, trial in sorted(self._open.items())]
 
     @property
     def ended(self) -> list[Trial]:
@@ -123,11 +140,12 @@ class Log:
         trial.reports.append(report)
         trial.metrics.update(report.metrics)
         trial.worker_seconds += report.worker_seconds
+        self.worker_seconds += report.worker_seconds
 
     def _append_event(self, event: Event, number: int) -> None:
         if event.kind == "suggested":
             assert event.suggestion is not None
-            self.trials[number] = Trial(event.suggestion)
+            self.trials[number] = self._open[number] = Trial(event.suggestion)
             return
         trial = self.trials[number]
         if event.kind == "started":
@@ -135,6 +153,14 @@ class Log:
             trial.started_s = event.time_s if trial.started_s is None else trial.started_s
         elif event.kind == "paused":
             trial.status = "paused"
+            del self._open[number]
+            self._paused.add(number)
+            self._observations.append(trial.observation)
+        elif event.kind == "promoted":
+            if trial.status != "paused":
+                raise ValueError(f"log: trial {number} was promoted, but is {trial.status} and not paused")
+            trial.status = "pending"
+            self._open[number] = trial
         elif event.kind in ENDINGS:
             self._end(trial, event)
 
@@ -144,4 +170,11 @@ class Log:
         trial.status, trial.ended_s, trial.reason = event.kind, event.time_s, event.reason  # type: ignore[assignment]
         trial.traceback = event.details.get("traceback")
         trial.metrics.update(event.metrics)
+        self._open.pop(trial.id, None)
         self._history.append(trial.observation)
+        self._observations.append(trial.observation)
+
+
+def latest(observations: Iterable[Observation]) -> list[Observation]:
+    """The last observation of each trial, in the order in which the trials were first observed."""
+    return list({observation.trial: observation for observation in observations}.values())

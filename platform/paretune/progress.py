@@ -19,7 +19,7 @@ from paretune.records import ENDINGS, Entry, Event
 from paretune.report import outcomes, text
 from paretune.study import StudySpec
 
-_STYLES = {"completed": "green", "stopped": "yellow", "failed": "red", "diverged": "magenta"}
+_STYLES = {"completed": "green", "paused": "cyan", "stopped": "yellow", "failed": "red", "diverged": "magenta"}
 _ROWS = 12
 """How many running trials are shown, and how many rows of a front: a screen's worth."""
 
@@ -201,7 +201,8 @@ def _tally(log: Log, total: int) -> list[Text]:
     parts = [Text(f"{len(log.ended)}/{total} done")]
     if counts["running"]:
         parts.append(Text(f"{counts['running']} running", style="cyan"))
-    parts += [Text(f"{counts[s]} {s}", style=_STYLES[s]) for s in ("stopped", "failed", "diverged") if counts[s]]
+    named = ("paused", "stopped", "failed", "diverged")
+    parts += [Text(f"{counts[status]} {status}", style=_STYLES[status]) for status in named if counts[status]]
     return parts
 
 

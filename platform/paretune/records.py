@@ -24,8 +24,8 @@ EventKind = Literal[
     "amended",  # details: the settings that changed, {"search": {"trials": 60}}
     "suggested",  # suggestion; no details, whose place in the store its proposal's notes have
     "started",  # a trial began its attempt-th run; details: {"checkpoint": path or None}
-    "paused",
-    "promoted",
+    "paused",  # by the scheduler, its workers are free; metrics: the last report's
+    "promoted",  # a paused trial is to go on
     "completed",  # metrics: the last report's
     "stopped",  # metrics; reason
     "failed",  # reason (one line); details: {"traceback": ...}
@@ -78,7 +78,10 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What became of a suggestion at a resource; `metrics` is empty for a trial that failed before its first report."""
+    """What became of a suggestion at a resource; `metrics` is empty for a trial that failed before its first report.
+
+    A paused trial has one for each pause, and one more for its end.
+    """
 
     trial: int
     config: Config

@@ -50,7 +50,7 @@ def _worker_hours(spec: StudySpec, log: Log) -> str | None:
     budget = spec.search.worker_hours
     if budget is None:
         return None
-    used = sum(trial.worker_seconds for trial in log.trials.values()) / 3600
+    used = log.worker_seconds / 3600
     return f"worker-hours used up: {used:.3g} of {budget:g}" if used >= budget else None
 
 

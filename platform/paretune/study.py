@@ -4,7 +4,7 @@ StudySpec
   name, trainable, store
   objectives   -> Objectives       with the limits on other metrics that stand under `limits` beside it
   space        -> Space            with what stands under `constraints` beside it
-  search       -> SearchSettings   algorithm, when to stop, concurrency, seed, first, warm_start
+  search       -> SearchSettings   algorithm, scheduler, when to stop, concurrency, seed, first, warm_start
   train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, config
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import (
@@ -41,22 +41,25 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
-class AlgorithmSpec(_Strict):
-    """An algorithm by its name, and what is set about it: `gp`, or `{name: gp, initial: 8}`.
+class _Chosen(_Strict):
+    """One of several by its name, and what is set about it: `gp`, or `{name: gp, initial: 8}`.
 
-    The settings are the algorithm's own business: it validates them before anything starts.
+    The settings are its own business: it validates them before anything starts. `_noun` is the class attribute under
+    which typed settings (pt.GP, pt.ASHA) hold the name.
     """
 
-    name: str = "gp"
+    _noun: ClassVar[str]
+
+    name: str
     settings: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
     def _given(cls, value: Any) -> Any:
-        if isinstance(value, AlgorithmSpec):
+        if isinstance(value, _Chosen):
             return {"name": value.name, "settings": value.settings}
-        if isinstance(value, BaseModel):  # the typed settings of an algorithm, as pt.GP(initial=8)
-            return {"name": getattr(value, "algorithm", None), "settings": value.model_dump(exclude_defaults=True)}
+        if isinstance(value, BaseModel):  # typed settings, as pt.GP(initial=8)
+            return {"name": getattr(value, cls._noun, None), "settings": value.model_dump(exclude_defaults=True)}
         if isinstance(value, str):
             return {"name": value}
         if isinstance(value, Mapping) and "settings" not in value:
@@ -69,6 +72,22 @@ class AlgorithmSpec(_Strict):
         return {"name": self.name, **self.settings} if self.settings else self.name
 
 
+class AlgorithmSpec(_Chosen):
+    """Which algorithm suggests: `gp`, `{name: gp, initial: 8}`, `pt.GP(initial=8)`."""
+
+    _noun = "algorithm"
+
+    name: str = "gp"
+
+
+class SchedulerSpec(_Chosen):
+    """Which scheduler stops or pauses trials: `asha`, `{name: asha, grace: 3}`, `pt.ASHA(grace=3)`."""
+
+    _noun = "scheduler"
+
+    name: str = "none"
+
+
 class EarlierStudy(_Strict):
     """What a study learns from: another study's first `position` log entries; `created_s` tells it from a namesake."""
 
@@ -78,7 +97,7 @@ class EarlierStudy(_Strict):
 
 
 class SearchSettings(_Strict):
-    """How to search: algorithm, when to stop, trials at a time, what to try before all others, what to learn from.
+    """How to search: algorithm, scheduler, when to stop, trials at a time, what to try first, what to learn from.
 
     The study stops by whichever rule comes first: `trials`; `hours` since it was started or resumed; `worker_hours`
     that its trials have used in all; a `target` value of each objective named, reached by one trial; a `regret`, in
@@ -89,6 +108,7 @@ class SearchSettings(_Strict):
     """
 
     algorithm: AlgorithmSpec = AlgorithmSpec()
+    scheduler: SchedulerSpec = SchedulerSpec()
     trials: int = Field(default=32, ge=1)
     hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     worker_hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)

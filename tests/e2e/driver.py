@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from loops import steady
 
@@ -17,6 +18,7 @@ if __name__ == "__main__":
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--concurrency", type=int, default=1)
     parser.add_argument("--algorithm", default="random")
+    parser.add_argument("--scheduler", type=json.loads, default="none")
     parser.add_argument("--sleep-s", type=float, default=0.05)
     arguments = parser.parse_args()
     pt.search(
@@ -24,6 +26,7 @@ if __name__ == "__main__":
         space={"x": pt.Float(0, 1), "width": pt.Int(1, 64, log=True)},
         objectives={"error": "minimize", "cost": "minimize"},
         algorithm=arguments.algorithm,
+        scheduler=arguments.scheduler,
         trials=arguments.trials,
         concurrency=arguments.concurrency,
         workers=arguments.workers,

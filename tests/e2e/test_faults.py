@@ -5,19 +5,22 @@ PARETUNE_FAULT_ROUNDS kills (2 unless set; `make test-faults` does 20), PARETUNE
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from ray_head import Head, ray_head
 
+import paretune as pt
 from paretune import store
 from paretune.log import Log
+from paretune.records import Event
 
 ROUNDS = int(os.environ.get("PARETUNE_FAULT_ROUNDS", "2"))
 SEED = int(os.environ.get("PARETUNE_FAULT_SEED", "0"))
@@ -35,14 +38,15 @@ def cluster() -> Iterator[Head]:
 class Study:
     """A study whose driver is killed and started again until it is done."""
 
-    def __init__(self, location: Path, name: str, cluster: Head, *, workers: int) -> None:
+    def __init__(self, location: Path, name: str, cluster: Head, *, workers: int, options: Sequence[str] = ()) -> None:
         self.location, self.name, self.cluster, self.workers = str(location), name, cluster, workers
+        self.options = options
         self.driver: subprocess.Popen[bytes] | None = None
         self.seen: dict[int, dict[str, float]] = {}
 
     def start(self) -> None:
         command = [sys.executable, str(Path(__file__).with_name("driver.py")), self.location, "--name", self.name]
-        options = ["--workers", str(self.workers), "--trials", "6", "--sleep-s", "0.3"]
+        options = ["--workers", str(self.workers), "--trials", "6", "--sleep-s", "0.3", *self.options]
         environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.cluster.token}
         self.driver = subprocess.Popen([*command, *options, "--address", self.cluster.gcs_address], env=environment)
 
@@ -102,6 +106,31 @@ def test_nothing_is_lost_and_the_trajectory_is_the_undisturbed_one(tmp_path: Pat
         while study.driver is None or study.driver.wait() != 0:
             study.start()
         _check_final(study, expected)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_paused_and_promoted_around_two_killed_drivers_replays(
+    tmp_path: Path, cluster: Head, workers: int
+) -> None:
+    """Two trials at a time, rungs at epochs 1 and 2 of 4."""
+    scheduler = json.dumps({"name": "asha", "kind": "promote", "reduction_factor": 2})
+    options = ["--trials", "10", "--concurrency", "2", "--scheduler", scheduler]
+    study = Study(tmp_path, "promoting", cluster, workers=workers, options=options)
+    for _ in range(2):
+        study.start()
+        _wait_until_busy(study)
+        _wait_until_busy(study)
+        study.kill("driver", random.Random(SEED))
+        study.check()
+    while study.driver is None or study.driver.wait() != 0:
+        study.start()
+    found = pt.load(study.name, store=tmp_path)
+    assert found.replay().difference is None
+    assert sum(isinstance(entry, Event) and entry.kind == "opened" for entry in found.log.entries) >= 2
+    assert any(isinstance(entry, Event) and entry.kind == "promoted" for entry in found.log.entries)
+    assert {trial.status for trial in found.trials} == {"completed", "stopped"}
+    for trial in found.trials:
+        assert [report.metrics["counted"] for report in trial.reports] == [r.resource for r in trial.reports]
 
 
 def _wait_until_busy(study: Study) -> None:

@@ -56,6 +56,15 @@ def test_a_missing_objective_is_named_beside_what_was_reported() -> None:
         boundary.accept([1.0], OBJECTIVES)  # type: ignore[arg-type]
 
 
+def test_a_resource_that_was_named_must_be_reported() -> None:
+    numbers, _ = boundary.accept({"error": 1.0, "speed": 1.0, "tokens": 5e6}, OBJECTIVES, "tokens")
+    assert boundary.resource(numbers, 1, "tokens") == 5e6
+    for tokens in ({}, {"tokens": math.nan}, {"tokens": "many"}):
+        with pytest.raises(ReportError, match="must have a finite tokens, the scheduler's resource") as caught:
+            boundary.accept({"error": 1.0, "speed": 1.0, **tokens}, OBJECTIVES, "tokens")
+        assert "report tokens" in str(caught.value.hint)
+
+
 def test_the_resource_is_the_epoch_or_else_the_step() -> None:
     assert boundary.resource({"epoch": 3.0}, 7) == 3.0
     assert boundary.resource({}, 7) == 7.0

@@ -83,7 +83,7 @@ def stored(tmp_path: Path) -> StudySpec:
 # -- help and errors ---------------------------------------------------------------------------------------------------
 
 
-SEARCHING, RESULTS = ["run", "resume"], ["list", "show", "best", "diagnose", "report", "export"]
+SEARCHING, RESULTS = ["run", "resume"], ["list", "show", "best", "diagnose", "replay", "report", "export"]
 COMMANDS = [*SEARCHING, *RESULTS, "trainables", "validate", "doctor", "submit", "jobs", "logs", "stop"]
 
 
@@ -427,6 +427,18 @@ def test_validate_shows_constraints_beliefs_and_what_comes_first(run: Run, tmp_p
     assert code == 0
     for shown in ("constraint: a * b <= 64", "tried first: a: 4, b: 2", "mean 4, sd 2", "1 1 : 2 3"):
         assert shown in out
+
+
+def test_validate_checks_the_scheduler(run: Run, spec_file: Path) -> None:
+    text = spec_file.read_text() + "train: {epochs: 9}\n"
+    spec_file.write_text(text.replace("trials: 5", "trials: 5, scheduler: {name: asha, kind: promote}"))
+    code, out, _ = run("validate", "mine.yaml")
+    assert code == 0
+    assert "by random and asha" in out
+    spec_file.write_text(text.replace("trials: 5", "trials: 5, scheduler: {name: asha, kind: pause}"))
+    code, _, err = run("validate", "mine.yaml")
+    assert code == 2
+    assert "search: scheduler: asha: kind: input should be 'stop' or 'promote', got 'pause'" in " ".join(err.split())
 
 
 def test_validate_takes_a_trainables_name(run: Run) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretune.algorithms._evolution.selection import constrained_ranks, crowding, survivors
 from paretune.algorithms._evolution.variation import Variation
+from paretune.pareto import best_first, constrained_ranks, crowding
 from paretune.space import Choice, Float, Int, Space
 from strategies import points, spaces
 
@@ -45,8 +45,7 @@ def test_crowding_by_hand() -> None:
 def test_what_keeps_the_limits_survives_first_then_the_lonely() -> None:
     Y_nm = np.array([[0, 4], [1, 3], [4, 0], [2, 2], [5, 5], [0, 0], [-1, -1]], dtype=float)
     violation_n = np.array([0, 0, 0, 0, 0, 0.2, 0.1])
-    assert survivors(Y_nm, violation_n, size=7).tolist() == [0, 2, 3, 1, 4, 6, 5]
-    assert survivors(Y_nm, violation_n, size=3).tolist() == [0, 2, 3]
+    assert best_first(Y_nm, violation_n).tolist() == [0, 2, 3, 1, 4, 6, 5]
 
 
 @given(spaces().flatmap(lambda s: st.tuples(st.just(s), points(s), points(s))), st.integers(0, 99))

@@ -24,7 +24,7 @@ from paretune.objective import Objectives
 def setup(folder: Path) -> Setup:
     return Setup(
         study="s", code=b"", path=(), objectives=Objectives.from_dict({"e": "minimize"}), constants={"epochs": 3},
-        folder=str(folder), workers=1, cpus=1, gpus=0, retries=0, fresh=False,
+        folder=str(folder), workers=1, cpus=1, gpus=0, resource=None, retries=0, fresh=False,
     )  # fmt: skip
 
 

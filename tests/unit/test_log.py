@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from paretune.log import Log
+from paretune.log import Log, latest
 from paretune.records import Entry, Event, EventKind, Proposal, Report, Suggestion
 
 
@@ -126,3 +126,33 @@ def test_study_events_leave_trials_alone(entries: list[Entry]) -> None:
     for kind in ("interrupted", "opened", "amended", "closed"):
         log.append(Event(position=log.position, kind=kind, time_s=300.0))  # type: ignore[arg-type]
     assert log.pending == pending
+
+
+def test_a_pause_is_observed_and_a_promotion_takes_it_up_again() -> None:
+    write = Writer()
+    for trial in (0, 1):
+        write.event("suggested", trial, suggestion=suggestion(trial))
+        write.event("started", trial)
+        write.report(trial, 1, 0.5 + trial)
+    write.event("paused", 0)
+    log = Log(write.entries)
+    assert [(o.trial, o.status, o.resource) for o in log.observations] == [(0, "paused", 2.0)]
+    assert [waiting.id for waiting in log.pending] == [1]
+    assert [trial.id for trial in log.under_way] == [1]
+    assert list(log.history) == []
+    write.event("promoted", 0)
+    log = Log(write.entries)
+    assert [waiting.id for waiting in log.pending] == [1], "something is known of trial 0"
+    assert [trial.id for trial in log.under_way] == [0, 1]
+    assert log.trials[0].status == "pending"
+    write.event("stopped", 1)
+    write.event("completed", 0)
+    log = Log(write.entries)
+    assert [(o.trial, o.status) for o in log.observations] == [(0, "paused"), (1, "stopped"), (0, "completed")]
+    assert [(o.trial, o.status) for o in latest(log.observations)] == [(0, "completed"), (1, "stopped")]
+    assert [o.trial for o in log.history] == [1, 0]
+
+
+def test_only_a_paused_trial_can_be_promoted(entries: list[Entry]) -> None:
+    with pytest.raises(ValueError, match="trial 2 was promoted, but is pending and not paused"):
+        Log([*entries, Event(position=len(entries), kind="promoted", time_s=200.0, trial=2)])

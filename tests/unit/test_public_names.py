@@ -10,23 +10,29 @@ import pytest
 import paretune
 
 NAMES = [
+    "ASHA",
     "CMAES",
     "GP",
     "TPE",
     "Choice",
     "Evolution",
+    "Faults",
     "Float",
     "Grid",
+    "Hyperband",
     "Int",
     "Limit",
+    "Median",
     "Normal",
     "Objective",
+    "OneEpochTopK",
     "Optimizer",
     "Space",
     "Study",
     "errors",
     "load",
     "search",
+    "simulate",
 ]
 
 

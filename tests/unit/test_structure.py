@@ -22,16 +22,18 @@ LAYERS = [
     {"errors", "_defaults", "_yaml"},
     {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
     | {"objective", "records", "pareto", "log", "study", "amendments", "listener", "_source"},
-    {"loading", "provenance", "train", "winners", "earlier"},
+    {"catalogue", "loading", "provenance", "train", "winners", "earlier"},
     {"stopping"},
     {"algorithms", "schedulers", "store", "trainables"},
     {"recommendation"},
     {"diagnosis"},
     {"report"},
-    {"simulation", "monitor", "optimizer", "warm_start"},
+    {"monitor", "optimizer", "warm_start"},
     {"engine", "submit"},
-    {"progress"},
+    {"simulation"},
+    {"progress", "replay"},
     {"flow"},
+    {"rehearsal"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -146,7 +148,15 @@ def test_private_ray_is_touched_in_one_module() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["paretune.cli._app", "paretune.store", "paretune.report", "paretune.study", "paretune.loading", "paretune.flow"],
+    [
+        "paretune.cli._app",
+        "paretune.store",
+        "paretune.report",
+        "paretune.study",
+        "paretune.loading",
+        "paretune.flow",
+        "paretune.rehearsal",
+    ],
 )
 def test_what_must_be_quick_imports_neither_torch_nor_ray(module: str) -> None:
     program = f"import sys, {module}; print(*{{'torch', 'ray', 'botorch', 'optuna'}} & set(sys.modules))"

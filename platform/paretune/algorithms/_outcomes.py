@@ -56,7 +56,7 @@ class Outcomes:
 
 
 def outcomes(history: Sequence[Observation], objectives: Objectives) -> Outcomes:
-    """Sort a history into results (completed or stopped, with all that is required) and what failed or diverged."""
+    """Sort a history into results (what ran, with all that is required) and what failed or diverged."""
     places_n = [place for place, observation in enumerate(history) if ended_well(observation, objectives)]
     known = [history[place] for place in places_n]
     values = [objectives.outcomes(observation.metrics) for observation in known]
@@ -72,8 +72,8 @@ def outcomes(history: Sequence[Observation], objectives: Objectives) -> Outcomes
 
 
 def ended_well(observation: Observation, objectives: Objectives) -> bool:
-    """With all that is required, and neither failed nor diverged. A stopped trial counts as what it had reached."""
-    return observation.status in ("completed", "stopped") and not objectives.missing(observation.metrics)
+    """With all that is required, and neither failed nor diverged. One cut short counts as what it had reached."""
+    return observation.status in ("completed", "stopped", "paused") and not objectives.missing(observation.metrics)
 
 
 def _violation(Y_no: Array, limits_o: Array) -> Array:

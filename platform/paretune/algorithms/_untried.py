@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -17,7 +18,7 @@ from scipy.stats import qmc
 from paretune.coordinates import Column
 from paretune.prior import believed, drawn
 from paretune.records import Observation, Proposal, Suggestion
-from paretune.space import INACTIVE, Space, Value
+from paretune.space import INACTIVE, Config, Space, Value
 
 Array = npt.NDArray[np.float64]
 Key: TypeAlias = tuple[Any, ...]
@@ -32,6 +33,32 @@ _PASSED_OVER = 1 / 16
 def keys(space: Space, history: Sequence[Observation], pending: Sequence[Suggestion | Proposal]) -> set[Key]:
     """The identities of all configurations that were tried or are about to be."""
     return {space.key(entry.config) for entry in (*history, *pending)}
+
+
+class Tried:
+    """`keys`, remembered: with thousands of trials, making them anew is most of what a proposal costs."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._known: dict[int, tuple[Config, Key]] = {}
+        self._configs: list[Config] = []
+        self._taken: set[Key] = set()
+
+    def keys(self, history: Sequence[Observation], pending: Sequence[Suggestion]) -> set[Key]:
+        """The identities of all configurations that were tried or are about to be."""
+        configs, known = [seen.config for seen in history], len(self._configs)
+        if known > len(configs) or not all(map(operator.is_, self._configs, configs)):
+            self._taken, known = set(), 0  # another history than last time
+        self._configs = configs
+        self._taken.update(self._key(seen.trial, seen.config) for seen in history[known:])
+        return self._taken | {self._key(waiting.id, waiting.config) for waiting in pending}
+
+    def _key(self, trial: int, config: Config) -> Key:
+        """Remembered for the same object only: another study has trials of the same numbers."""
+        known = self._known.get(trial)
+        if known is None or known[0] is not config:
+            known = self._known[trial] = (config, self._space.key(config))
+        return known[1]
 
 
 def default_first(space: Space, taken: set[Key]) -> dict[str, Value] | None:

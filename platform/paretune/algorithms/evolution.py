@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from paretune.algorithms._base import Problem
 from paretune.algorithms._batch import Pending, one_by_one
-from paretune.algorithms._evolution.selection import survivors, tournament
 from paretune.algorithms._evolution.settings import Evolution
-from paretune.algorithms._evolution.variation import Variation
+from paretune.algorithms._evolution.variation import Variation, tournament
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._outcomes import outcomes
 from paretune.algorithms._untried import around, fresh, keys
+from paretune.pareto import best_first
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Config
 
@@ -47,7 +47,7 @@ class NSGA2:
 
     def _parents(self, history: Sequence[Observation]) -> list[Config]:
         known = outcomes(history, self._objectives)
-        return [known.configs[i] for i in survivors(known.Y_nm, known.violation_n, size=self._population)]
+        return [known.configs[i] for i in best_first(known.Y_nm, known.violation_n)[: self._population]]
 
     def _next(
         self, history: Sequence[Observation], ahead: Pending, parents: list[Config], rng: np.random.Generator

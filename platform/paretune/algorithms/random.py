@@ -13,10 +13,10 @@ from paretune.algorithms._base import Problem
 from paretune.algorithms._settings import Settings
 from paretune.algorithms._untried import (
     Key,
+    Tried,
     believed_points,
     default_first,
     first_untried,
-    keys,
     legal_points,
     uniform_points,
 )
@@ -28,11 +28,12 @@ class Random:
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self._space = problem.space
+        self._tried = Tried(problem.space)
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
     ) -> list[Proposal]:
-        taken = keys(self._space, history, pending)
+        taken = self._tried.keys(history, pending)
         proposals: list[Proposal] = []
         for _ in range(n):
             proposals.append(self._next(taken, rng, trials=len(history) + len(pending) + len(proposals)))

@@ -29,6 +29,7 @@ _COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
         "show": (_results.show, "paretune show cnn --trial 7"),
         "best": (_results.best, "paretune best cnn --objective val_error"),
         "diagnose": (_results.diagnose, "paretune diagnose cnn"),
+        "replay": (_results.replay, "paretune replay cnn"),
         "report": (_results.report, "paretune report cnn -o report.html --open"),
         "export": (_results.export, "paretune export cnn --format parquet -o cnn.parquet"),
     },

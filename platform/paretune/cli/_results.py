@@ -1,4 +1,4 @@
-"""`list`, `show`, `best`, `diagnose`, `report`, `export`: what the store holds.
+"""`list`, `show`, `best`, `diagnose`, `replay`, `report`, `export`: what the store holds.
 
 Without ray, and without torch but for what a model has to say: `best`, `diagnose` and `report` from five results on.
 """
@@ -112,6 +112,19 @@ def diagnose(
         console.print(finding.found, markup=False, soft_wrap=True)
         if finding.advice:
             console.print(f"    advice: {finding.advice}", markup=False, soft_wrap=True)
+
+
+def replay(name: Name, store: Store = STORE) -> None:
+    """Compute every suggestion and every decision once more from the log; exit code 1 where one differs."""
+    from paretune import flow
+    from paretune.report import text
+
+    found = flow.load(name, store=store).replay()
+    counts = f"{text.plural(found.suggestions, 'suggestion')} and {text.plural(found.decisions, 'decision')} replayed"
+    typer.echo(f"{counts}: {'no difference' if found.difference is None else 'a difference'}")
+    if found.difference is not None:
+        typer.echo(str(found.difference))
+        raise typer.Exit(1)
 
 
 def report(

@@ -43,8 +43,9 @@ def validate(
     console.print("[green]✓[/]", end=" ")
     console.print(f"{_specs.locate(spec)}: all is well", markup=False, soft_wrap=True)
     budget = " or ".join([f"{search.trials} trials", *_rules(search)])
+    judged = "" if search.scheduler.name == "none" else f" and {search.scheduler.name}"
     for line in (
-        f"{checked.name}: {budget} of {checked.trainable} by {search.algorithm.name}, into {checked.store}",
+        f"{checked.name}: {budget} of {checked.trainable} by {search.algorithm.name}{judged}, into {checked.store}",
         f"{search.concurrency} at a time, {train.workers} worker(s) each",
         ", ".join([*map(_objective, checked.objectives), *map(str, _other_bounds(checked.objectives))]),
         *_earlier(search.warm_start),

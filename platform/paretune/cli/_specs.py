@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paretune.errors import AlgorithmError, SpecError, nearest
+from paretune.errors import AlgorithmError, SchedulerError, SpecError, nearest
 from paretune.study import StudySpec, load, parse_value
 
 
@@ -28,13 +28,14 @@ def locate(spec_or_name: str) -> Path:
 
 def read(spec_or_name: str, changes: Mapping[str, Any]) -> tuple[StudySpec, Path]:
     """The validated spec, and its file's folder; raises InputError. Imports neither torch nor ray."""
-    from paretune import algorithms, loading
+    from paretune import algorithms, loading, schedulers
 
     path = locate(spec_or_name)
     spec = load(path, changes)
     try:
         algorithms.check(spec.search.algorithm, transfers=spec.search.warm_start is not None)
-    except AlgorithmError as error:
+        schedulers.check(spec)
+    except (AlgorithmError, SchedulerError) as error:
         raise error.located(f"{path}: search") from None
     loading.check(spec.trainable, base=path.parent)
     return spec, path.parent

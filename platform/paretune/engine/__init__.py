@@ -3,6 +3,7 @@
 run.py            place a study on the cluster, run it, leave nothing behind
 session.py        the Ray it runs on
 resources.py      what a cluster can place
+course.py         what comes next, what becomes of a report; leads Ray and the virtual clock alike
 recorder.py       every event into the store, the log and the listeners
 brain.py          suggestions, off Tune's loop
 tune_adapters.py  Tune's searcher, scheduler, callback and stopper

@@ -9,23 +9,33 @@ from typing import Any
 from paretune.errors import ReportError
 from paretune.objective import Objectives
 
-RESOURCE = "epoch"
+EPOCH = "epoch"
+"""The metric that says how far a trial is, where nothing else is said."""
 
 
-def accept(metrics: Mapping[str, Any], objectives: Objectives) -> tuple[dict[str, float], str | None]:
+def accept(
+    metrics: Mapping[str, Any], objectives: Objectives, resource: str | None = None
+) -> tuple[dict[str, float], str | None]:
     """The numbers of a report, and why the trial diverged if it did.
 
     Nested mappings are flattened with "/"; what is not a number (a string, say) is left out. An objective, or a metric
     under a limit, that is not finite ends the trial, so does a standard error; other metrics may be anything.
+    `resource` is the metric that the scheduler judges by, where one was named.
 
     Raises:
-        ReportError: an objective, its standard error or a metric under a limit is missing, or is no number; a standard
-            error is negative.
+        ReportError: an objective, its standard error, a metric under a limit or the resource is missing, or is no
+            number; a standard error is negative.
     """
     if not isinstance(metrics, Mapping):
         raise ReportError(f"ray.train.report: metrics must be a mapping, got {type(metrics).__name__}")
     numbers = dict(_numbers(metrics))
     missing = objectives.missing(numbers)
+    if resource is not None and not math.isfinite(numbers.get(resource, math.nan)):
+        raise ReportError(
+            f"ray.train.report: every report must have a finite {resource}, the scheduler's resource, got "
+            f"{metrics.get(resource, 'none')!r}",
+            hint=f"report {resource}, or leave resource out: then trials are compared by epoch",
+        )
     if missing:
         wrong = [name for name in missing if name in metrics]
         found = (
@@ -45,9 +55,9 @@ def accept(metrics: Mapping[str, Any], objectives: Objectives) -> tuple[dict[str
     return numbers, " and ".join(broken) or None
 
 
-def resource(metrics: Mapping[str, float], step: int) -> float:
-    """How far the trial is: its reported epoch, or else the number of its reports."""
-    value = metrics.get(RESOURCE, float(step))
+def resource(metrics: Mapping[str, float], step: int, name: str | None = None) -> float:
+    """How far the trial is: the metric of that name (its epoch by default), or else the number of its reports."""
+    value = metrics.get(name or EPOCH, float(step))
     return value if math.isfinite(value) else float(step)
 
 

@@ -13,14 +13,14 @@ import ray
 
 from paretune import algorithms
 from paretune.algorithms import Problem
-from paretune.log import Log
+from paretune.log import Log, latest
 from paretune.records import Observation, Suggestion
 from paretune.study import AlgorithmSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """All that a suggestion is computed from; of the history only what came after the first `known` observations."""
+    """All that a suggestion is computed from; of the observations only what came after the first `known`."""
 
     id: int
     known: int
@@ -30,29 +30,30 @@ class Question:
 
 
 class _Brain:
-    """The actor. It remembers the history it was told, to be told only the news; one that was restarted says so."""
+    """The actor. It remembers what it was told, to be told only the news; one that was restarted says so."""
 
     def __init__(self, algorithm: AlgorithmSpec, problem: Problem, *, bound_regret: bool) -> None:
         self._name, self._problem, self._bound_regret = algorithm.name, problem, bound_regret
         self._algorithm = algorithms.create(algorithm, problem)
-        self._history: list[Observation] = []
+        self._observations: list[Observation] = []
 
     def answer(self, question: Question) -> Suggestion | None:
-        """The suggestion, or None when the history has to be told from the beginning."""
-        if question.known > len(self._history):
+        """The suggestion, or None when all has to be told from the beginning."""
+        if question.known > len(self._observations):
             return None
-        self._history[question.known :] = question.news
+        self._observations[question.known :] = question.news
+        history = latest(self._observations)
         (suggestion,) = algorithms.propose(
             self._algorithm,
             name=self._name,
-            history=self._history,
+            history=history,
             pending=question.pending,
             n=1,
             seed=self._problem.seed,
             first_id=question.id,
             history_position=question.history_position,
         )
-        return algorithms.bound_regret(suggestion, self._problem, self._history) if self._bound_regret else suggestion
+        return algorithms.bound_regret(suggestion, self._problem, history) if self._bound_regret else suggestion
 
 
 class Brain:
@@ -73,10 +74,10 @@ class Brain:
     def ask(self, log: Log, number: int) -> None:
         """Start computing the suggestion of that number from the log as it is now; only when nothing is under way."""
         assert self._answer is None
-        history = list(log.history)
-        self._whole = Question(id=number, known=0, news=history, pending=log.pending, history_position=log.position)
-        known, self._told = self._told, len(history)
-        self._answer = self._actor.answer.remote(replace(self._whole, known=known, news=history[known:]))
+        told = list(log.observations)
+        self._whole = Question(id=number, known=0, news=told, pending=log.pending, history_position=log.position)
+        known, self._told = self._told, len(told)
+        self._answer = self._actor.answer.remote(replace(self._whole, known=known, news=told[known:]))
 
     def fetch(self, *, timeout_s: float) -> Suggestion | None:
         """The answer, or None when it is not there within the time; raises what the algorithm raised."""

@@ -85,14 +85,14 @@ class _Member:
         step, why, error = self.step + 1, None, None
         numbers: dict[str, float] = {}
         try:
-            numbers, why = boundary.accept(metrics, self._setup.objectives)
+            numbers, why = boundary.accept(metrics, self._setup.objectives, self._setup.resource)
         except ReportError as found:
             error = str(found)
         saved = self._save(checkpoint, step) if checkpoint is not None and not why and not error else None
         mine = RankReport(
             step=step,
             metrics=numbers,
-            resource=boundary.resource(numbers, step),
+            resource=boundary.resource(numbers, step, self._setup.resource),
             seconds=time.monotonic() - self._clock,
             checkpoint=saved,
             diverged=f"{why} at report {step}" if why else None,

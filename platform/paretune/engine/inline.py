@@ -66,7 +66,7 @@ class InlineRun:
 
     def report(self, metrics: dict[str, Any], checkpoint: Checkpoint | None) -> None:
         """Behind `ray.train.report`: hand over, then wait for the decision."""
-        numbers, why = boundary.accept(metrics, self._setup.objectives)
+        numbers, why = boundary.accept(metrics, self._setup.objectives, self._setup.resource)
         if why is not None:
             self._diverged = (f"{why} at report {self._step + 1}", numbers)
             raise TrialStopped
@@ -81,7 +81,7 @@ class InlineRun:
                 trial=trial,
                 attempt=attempt,
                 step=self._step,
-                resource=boundary.resource(numbers, self._step),
+                resource=boundary.resource(numbers, self._step, self._setup.resource),
                 metrics=numbers,
                 worker_seconds=now - self._clock,
                 checkpoint=self._checkpoint if checkpoint is not None else None,

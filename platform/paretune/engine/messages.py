@@ -19,7 +19,8 @@ class Setup:
 
     `code` is the cloudpickled training function, `path` the driver's sys.path (modules beside the user's script are
     found there, also by workers), `folder` the study's folder (a path or URI), `constants` what every
-    config holds beside the suggested parameters, `retries` how often one trial may lose its workers.
+    config holds beside the suggested parameters, `resource` the metric that says how far a trial is (None: its epoch,
+    or else the number of its reports), `retries` how often one trial may lose its workers.
     """
 
     study: str
@@ -31,6 +32,7 @@ class Setup:
     workers: int
     cpus: float
     gpus: float
+    resource: str | None
     retries: int
     fresh: bool  # new workers for every trial
 

@@ -8,7 +8,7 @@ crash (a line on the screen, a checkpoint removed) waits until its entry is comm
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from paretune.engine.messages import Ended, Reported
@@ -38,10 +38,18 @@ class Recorder:
     trial's; the engine stops the study and raises it.
     """
 
-    def __init__(self, log: Log, writer: EntryWriter, listeners: Sequence[Listener]) -> None:
+    def __init__(
+        self,
+        log: Log,
+        writer: EntryWriter,
+        listeners: Sequence[Listener],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` gives the time of each entry, in seconds."""
         self.log = log
         self.broken: ParetuneError | None = None
-        self._writer = writer
+        self._writer, self._clock = writer, clock
         self._listeners = list(listeners)
         self._told = log.position
 
@@ -55,7 +63,7 @@ class Recorder:
 
     def event(self, kind: EventKind, trial: int | None = None, **fields: Any) -> None:
         """Record an event; `fields` are those of records.Event."""
-        self._record(Event(position=self.log.position, kind=kind, time_s=time.time(), trial=trial, **fields))
+        self._record(Event(position=self.log.position, kind=kind, time_s=self._clock(), trial=trial, **fields))
 
     def suggested(self, suggestion: Suggestion) -> None:
         self.event("suggested", suggestion.id, suggestion=suggestion)
@@ -71,7 +79,7 @@ class Recorder:
                 attempt=message.attempt,
                 step=message.step,
                 resource=message.resource,
-                time_s=time.time(),
+                time_s=self._clock(),
                 metrics=message.metrics,
                 worker_seconds=message.worker_seconds,
                 checkpoint=message.checkpoint,

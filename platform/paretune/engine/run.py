@@ -19,10 +19,12 @@ import ray
 from ray import tune
 from ray.util.placement_group import placement_group_table
 
+from paretune import schedulers
 from paretune.algorithms import Problem
 from paretune.earlier import Source
 from paretune.engine import checkpoints
 from paretune.engine.brain import Brain
+from paretune.engine.course import Course
 from paretune.engine.gang import Gang
 from paretune.engine.messages import Setup
 from paretune.engine.recorder import Recorder
@@ -36,7 +38,6 @@ from paretune.engine.tune_adapters import (
     StudySearcher,
     StudyStopper,
 )
-from paretune.schedulers import RunToCompletion
 from paretune.study import StudySpec
 
 _CLOSE_S = 20.0
@@ -90,6 +91,7 @@ def execute(
         workers=spec.train.workers,
         cpus=spec.train.cpus,
         gpus=gpus,
+        resource=schedulers.settings(spec.search.scheduler).resource,
         retries=spec.train.retries,
         fresh=spec.train.isolation == "trial",
     )
@@ -98,10 +100,13 @@ def execute(
     problem = Problem(
         space=spec.space, objectives=spec.objectives, seed=spec.search.seed, first=spec.first, sources=sources
     )
+    course = Course(spec, recorder)
     brain = Brain(spec.search.algorithm, problem, bound_regret=spec.search.regret is not None)
     try:
         with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:
-            _fit(spec, setup, recorder, brain, gangs, stopper, scratch=scratch)
+            _fit(spec, setup, recorder, course, brain, gangs, stopper, scratch=scratch)
+        if stopper.reason is None:
+            course.finish()
     finally:
         brain.close()
         recorder.flush()
@@ -114,6 +119,7 @@ def _fit(
     spec: StudySpec,
     setup: Setup,
     recorder: Recorder,
+    course: Course,
     brain: Brain,
     gangs: Sequence[str],
     stopper: StudyStopper,
@@ -127,9 +133,9 @@ def _fit(
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(spec, recorder, brain, pool, stopper),
-            scheduler=StudyScheduler(recorder, RunToCompletion(), pool),
-            num_samples=spec.search.trials,
+            search_alg=StudySearcher(spec, recorder, course, brain, pool, stopper),
+            scheduler=StudyScheduler(recorder, course, pool),
+            num_samples=-1,  # the searcher says when it is finished
             max_concurrent_trials=spec.search.concurrency,
             reuse_actors=bool(gangs) or not setup.fresh,
             trial_dirname_creator=lambda trial: trial.trial_id,

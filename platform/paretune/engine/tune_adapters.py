@@ -1,7 +1,7 @@
 """Tune's three extension points, each handing on to ours: it executes, it decides nothing.
 
-StudySearcher    suggest        what to try next: in-flight trials of a resumed study first, then the brain's answers
-StudyScheduler   on_trial_*     every report and every end is recorded here, before Tune acts on it
+StudySearcher    suggest        what to try next: what the study's course has to go on with, then the brain's answers
+StudyScheduler   on_trial_*     every report and every end is handed to the course, before Tune acts on it
 StudyCallback    on_trial_*     starts, and trial actors that died
 StudyStopper     stop_all       a rule that is met, hours, an interrupt, a broken store, a study that only fails
 """
@@ -21,13 +21,13 @@ from ray.tune.search import Searcher
 
 from paretune import stopping
 from paretune.engine.brain import Brain
+from paretune.engine.course import Course
 from paretune.engine.messages import Ended, Reported, Restarted, Setup, Task
 from paretune.engine.recorder import Recorder
 from paretune.engine.trial_actor import MESSAGE, TASK
 from paretune.errors import ParetuneError
 from paretune.log import Trial
 from paretune.records import Suggestion
-from paretune.schedulers import Scheduler
 from paretune.study import StudySpec
 
 if TYPE_CHECKING:
@@ -94,23 +94,28 @@ class StudySearcher(Searcher):
     """Hands Tune the next task."""
 
     def __init__(
-        self, spec: StudySpec, recorder: Recorder, brain: Brain, pool: GangPool, stopper: StudyStopper
+        self,
+        spec: StudySpec,
+        recorder: Recorder,
+        course: Course,
+        brain: Brain,
+        pool: GangPool,
+        stopper: StudyStopper,
     ) -> None:
         super().__init__(metric=None, mode=None)
         self._spec, self._recorder, self._brain, self._pool = spec, recorder, brain, pool
-        self._stopper = stopper
-        log = recorder.log
-        self._unfinished = [log.trials[suggestion.id] for suggestion in log.pending]
+        self._course, self._stopper = course, stopper
         self._running = 0
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """A task, None (not yet), or FINISHED. Tune asks only while a place is free."""
         if self._stopper.stop_all():
             return Searcher.FINISHED
-        if self._unfinished:
-            return self._start(self._unfinished.pop(0))
-        if self._used_up():
-            return Searcher.FINISHED
+        trial = self._course.next_trial()
+        if trial is not None:
+            return self._start(trial)
+        if self._course.used_up:  # what runs may still be paused and promoted
+            return None if self._running else Searcher.FINISHED
         if not self._brain.asked:
             self._ask()
         suggestion = self._fetch()
@@ -120,7 +125,7 @@ class StudySearcher(Searcher):
         if self._stopper.stop_all():  # what was suggested may say that enough is known
             return Searcher.FINISHED
         task = self._start(self._recorder.log.trials[suggestion.id])
-        if self._spec.search.concurrency > 1 and not self._used_up():
+        if self._spec.search.concurrency > 1 and not self._course.used_up:
             self._ask()  # ahead of time, so that the next free worker need not wait
         return task
 
@@ -133,9 +138,6 @@ class StudySearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: the log is the only memory."""
-
-    def _used_up(self) -> bool:
-        return len(self._recorder.log.trials) >= self._spec.search.trials
 
     def _ask(self) -> None:
         log = self._recorder.log
@@ -176,11 +178,14 @@ def trial_seed(study_seed: int, trial: int) -> int:
 
 
 class StudyScheduler(FIFOScheduler):
-    """Records reports and ends; asks our scheduler whether a trial goes on."""
+    """Hands reports and ends to the study's course, which says whether a trial goes on.
 
-    def __init__(self, recorder: Recorder, scheduler: Scheduler, pool: GangPool) -> None:
+    To Tune a pause is an end: the trial's workers are free, and its promotion is another trial to it.
+    """
+
+    def __init__(self, recorder: Recorder, course: Course, pool: GangPool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._recorder, self._scheduler, self._pool = recorder, scheduler, pool
+        self._recorder, self._course, self._pool = recorder, course, pool
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         message = result[MESSAGE]
@@ -188,22 +193,16 @@ class StudyScheduler(FIFOScheduler):
             self._recorder.started(message.trial, message.attempt, message.checkpoint)
             return self.CONTINUE
         assert isinstance(message, Reported)
-        self._recorder.reported(message)
-        log = self._recorder.log
-        decision = self._scheduler.on_report(log.trials[message.trial], log.trials[message.trial].reports[-1])
-        if decision == "stop":
-            self._end(Ended(trial=message.trial, attempt=message.attempt, status="stopped", reason="by the scheduler"))
-            return self.STOP
-        return self.CONTINUE
+        if self._course.reported(message) == "continue":
+            return self.CONTINUE
+        self._pool.give_back(message.trial)
+        return self.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
         message = result[MESSAGE]
         if isinstance(message, Ended):
-            self._end(message)
-
-    def _end(self, message: Ended) -> None:
-        self._recorder.ended(message)
-        self._pool.give_back(message.trial)
+            self._course.ended(message)
+            self._pool.give_back(message.trial)
 
 
 class StudyCallback(tune.Callback):

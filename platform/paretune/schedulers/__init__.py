@@ -1,24 +1,14 @@
-"""Schedulers: pure decisions about trials, rebuilt from the log by feeding it the recorded reports in order."""
+"""Schedulers, one file each: the file's name is the scheduler's, its one public class the scheduler.
+
+They decide which trials go on. Decisions are pure: a scheduler is told of every entry of the log in its order and keeps
+nothing else, so that the log rebuilds it and replays every decision. Adding a scheduler is adding a file; `names`,
+`create` and the conformance suite find it there.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from paretune.schedulers._base import Decision, Scheduler, Training, follow, told
+from paretune.schedulers._discovery import check, create, names, settings
+from paretune.schedulers._settings import Settings
 
-from paretune.log import Trial
-from paretune.records import Report
-
-Decision = Literal["continue", "stop"]
-
-
-class Scheduler(Protocol):
-    """Judges every report of every trial."""
-
-    def on_report(self, trial: Trial, report: Report) -> Decision:
-        """Whether the trial goes on after this report."""
-
-
-class RunToCompletion:
-    """Every trial runs to its end."""
-
-    def on_report(self, trial: Trial, report: Report) -> Decision:
-        return "continue"
+__all__ = ["Decision", "Scheduler", "Settings", "Training", "check", "create", "follow", "names", "settings", "told"]

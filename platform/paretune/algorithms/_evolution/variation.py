@@ -75,3 +75,8 @@ def _displaced(x_d: Array, rng: np.random.Generator) -> Array:
     down_d = (2 * u_d + (1 - 2 * u_d) * (1 - x_d) ** power) ** (1 / power) - 1
     up_d = 1 - (2 * (1 - u_d) + (2 * u_d - 1) * x_d**power) ** (1 / power)
     return np.clip(x_d + np.where(u_d < 0.5, down_d, up_d), 0, 1)
+
+
+def tournament(contestants: int, rng: np.random.Generator) -> int:
+    """The better of two drawn at random from an order with the best first."""
+    return int(rng.integers(contestants, size=2).min())

@@ -1,0 +1,96 @@
+"""Schedulers on a real local Ray: who goes on, from where, and that a killed driver changes none of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import loops
+import pytest
+from test_engine import Probe
+
+import paretune as pt
+from paretune import study
+from paretune.flow import run
+from paretune.records import Event
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_afterwards")]
+
+EPOCHS = 9
+
+
+def spec(store: Path, *, scheduler: Any, **search: Any) -> study.StudySpec:
+    workers = search.pop("workers", 1)
+    return study.build(
+        {
+            "name": "study",
+            "trainable": "loops:steady",
+            "objectives": {"error": "minimize"},
+            "space": {"x": pt.Float(0, 1), "width": pt.Int(1, 64, log=True)},
+            "search": {"algorithm": "random", "scheduler": scheduler, "trials": 9, "seed": 3, **search},
+            "train": {"epochs": EPOCHS, "workers": workers, "config": {"sleep_s": 0.05}},
+            "store": str(store),
+        },
+        where="test",
+    )
+
+
+def decisions(found: pt.Study) -> list[tuple[str, int | None]]:
+    kinds = ("stopped", "paused", "promoted", "completed")
+    return [(e.kind, e.trial) for e in found.log.entries if isinstance(e, Event) and e.kind in kinds]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stopped_trials_make_room_and_the_best_are_trained_to_the_end(tmp_path: Path, workers: int) -> None:
+    found = run(spec(tmp_path, scheduler=pt.ASHA(), workers=workers), train=loops.steady)
+    assert {trial.status for trial in found.trials} == {"stopped", "completed"}
+    for trial in found.trials:
+        last = trial.reports[-1].resource
+        assert last == EPOCHS if trial.status == "completed" else last in (1, 3)
+        assert [report.resource for report in trial.reports] == list(range(1, int(last) + 1))
+        assert trial.attempt == 0
+    best = found.best()
+    assert best.metrics["error"] == min(t.metrics["error"] for t in found.trials if t.status == "completed")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_promoted_trials_go_on_at_their_next_epoch(tmp_path: Path, workers: int) -> None:
+    found = run(spec(tmp_path, scheduler=pt.ASHA(kind="promote"), workers=workers), train=loops.steady)
+    assert {trial.status for trial in found.trials} == {"stopped", "completed"}
+    resumed = [trial for trial in found.trials if trial.attempt > 0]
+    assert resumed, "some trial was promoted after a pause"
+    for trial in found.trials:
+        assert [report.resource for report in trial.reports] == [float(n) for n in range(1, trial.step + 1)]
+        assert [report.metrics["counted"] for report in trial.reports] == [r.resource for r in trial.reports]
+    ranked = sorted(found.trials, key=lambda trial: trial.reports[0].metrics["error"])
+    assert max(trial.step for trial in ranked[:3]) == EPOCHS
+
+
+def test_hyperband_promotes_when_its_rungs_are_complete(tmp_path: Path) -> None:
+    found = run(spec(tmp_path, scheduler=pt.Hyperband(brackets=1)), train=loops.steady)
+    assert sorted(trial.step for trial in found.trials) == [1] * 6 + [3] * 2 + [EPOCHS]
+    ranked = sorted(found.trials, key=lambda trial: trial.reports[0].metrics["error"])
+    assert [trial.step for trial in ranked[:1]] == [EPOCHS]
+
+
+@pytest.mark.parametrize("kind", ["stop", "promote"])
+def test_a_resumed_study_decides_what_the_undisturbed_one_did(tmp_path: Path, kind: str) -> None:
+    scheduler = {"name": "asha", "kind": kind}
+    straight = run(spec(tmp_path / "straight", scheduler=scheduler), train=loops.steady)
+    interruptions = 0
+    for _ in range(50):
+        interrupt = Probe(lambda: os.kill(os.getpid(), signal.SIGINT), at_report=4)
+        try:
+            parts = run(spec(tmp_path / "parts", scheduler=scheduler), train=loops.steady, listeners=[interrupt])
+            break
+        except KeyboardInterrupt:
+            interruptions += 1
+    assert interruptions >= 2
+    assert decisions(parts) == decisions(straight)
+    assert [trial.config for trial in parts.trials] == [trial.config for trial in straight.trials]
+    assert [[r.resource for r in t.reports] for t in parts.trials] == [
+        [r.resource for r in t.reports] for t in straight.trials
+    ]
+    assert parts.replay().difference is None
