@@ -22,7 +22,7 @@ def entry_at(position: int, run: int) -> Entry:
     entry = trial_entries(trial * 6, trial)[within]
     if isinstance(entry, Report):
         return replace(entry, metrics={"run": float(run)})
-    return replace(entry, details={"run": run})
+    return replace(entry, reason=str(run))
 
 
 def main() -> None:

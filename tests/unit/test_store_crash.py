@@ -35,7 +35,7 @@ def killed_run(location: str, run: int, *, after_s: float) -> tuple[int, int]:
 
 
 def run_of(entry: Entry) -> int:
-    return int(entry.metrics["run"] if isinstance(entry, Report) else entry.details["run"])
+    return int(entry.metrics["run"] if isinstance(entry, Report) else entry.reason)
 
 
 def prove(location: str, *, rounds: int) -> None:
