@@ -18,7 +18,7 @@ if __name__ == "__main__":
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--concurrency", type=int, default=1)
     parser.add_argument("--algorithm", default="random")
-    parser.add_argument("--scheduler", type=json.loads, default="none")
+    parser.add_argument("--scheduler", type=json.loads, default='"none"')
     parser.add_argument("--sleep-s", type=float, default=0.05)
     arguments = parser.parse_args()
     pt.search(
