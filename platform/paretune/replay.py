@@ -104,7 +104,7 @@ def _again(recorded: Suggestion, algorithm: Algorithm, problem: Problem, spec: S
         first_id=recorded.id,
         history_position=recorded.history_position,
     )
-    bounded = REGRET_BOUND in recorded.proposal.fit
+    bounded = REGRET_BOUND in recorded.proposal.notes
     return algorithms.bound_regret(suggestion, problem, history) if bounded else suggestion
 
 

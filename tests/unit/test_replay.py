@@ -16,6 +16,7 @@ from paretune.cli import main
 from paretune.log import Log
 from paretune.records import Entry, Event, Report
 from paretune.replay import replay
+from paretune.stopping import REGRET_BOUND
 
 
 @pytest.mark.parametrize("scheduler", schedulers.names())
@@ -36,6 +37,13 @@ def test_promotions_are_replayed_too(tmp_path: Path) -> None:
     pt.simulate(spec(tmp_path, scheduler=scheduler, algorithm="gp", trials=12), blackbox, workers=3)
     study = pt.simulate(spec(tmp_path, scheduler=scheduler, algorithm="gp", trials=16), blackbox, workers=2)
     assert any(isinstance(e, Event) and e.kind == "promoted" for e in study.log.entries)
+    assert study.replay().difference is None
+
+
+def test_bounds_of_the_regret_are_replayed_too(tmp_path: Path) -> None:
+    study = pt.simulate(spec(tmp_path, algorithm="sobol", trials=24, regret=1e-9), blackbox, workers=2)
+    suggestions = [entry.suggestion for entry in study.log.entries if isinstance(entry, Event) and entry.suggestion]
+    assert any(REGRET_BOUND in suggestion.proposal.notes for suggestion in suggestions)
     assert study.replay().difference is None
 
 
