@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from paretune.parameters import Config
-from paretune.records import ENDINGS, Entry, Event, Observation, Report, Status, Suggestion
+from paretune.records import ENDINGS, Entry, Event, Metrics, Observation, Report, Status, Suggestion
 
 
 @dataclass(slots=True)
@@ -23,6 +23,7 @@ class Trial:
     attempt: int = 0
     reports: list[Report] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    curve: dict[float, Metrics] = field(default_factory=dict)
     started_s: float | None = None
     ended_s: float | None = None
     reason: str | None = None
@@ -71,18 +72,20 @@ class Trial:
             status=self.status,
             resource=self.resource,
             metrics=dict(self.metrics),
+            curve=dict(self.curve),
         )
 
 
 class Log:
-    """Entries in order, and the state they add up to."""
+    """Entries in order, and the state they add up to; `rungs` are the resources at which trials are compared."""
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, entries: Iterable[Entry] = (), *, rungs: Sequence[float] = ()) -> None:
         self.entries: list[Entry] = []
         self.trials: dict[int, Trial] = {}
         self.worker_seconds = 0.0
+        self._rungs = tuple(rungs)
         self._open: dict[int, Trial] = {}  # neither ended nor paused
-        self._paused: set[int] = set()  # ever
+        self._observed: set[int] = set()
         self._history: list[Observation] = []
         self._observations: list[Observation] = []
         for entry in entries:
@@ -110,7 +113,7 @@ class Log:
 
     @property
     def observations(self) -> Sequence[Observation]:
-        """What an algorithm learns from: one observation for each pause and each end, in their order.
+        """What an algorithm learns from: one observation for each rung passed, each pause and each end, in their order.
 
         A trial's later one takes the place of its earlier one: see `latest`.
         """
@@ -119,7 +122,7 @@ class Log:
     @property
     def pending(self) -> list[Suggestion]:
         """The suggestions nothing of which was observed yet, in order of their numbers."""
-        return [trial.suggestion for number, trial in sorted(self._open.items()) if number not in self._paused]
+        return [trial.suggestion for number, trial in sorted(self._open.items()) if number not in self._observed]
 
     @property
     def under_way(self) -> list[Trial]:
@@ -133,7 +136,7 @@ class Log:
 
     def before(self, position: int) -> Log:
         """The log as it stood when it had `position` entries."""
-        return Log(self.entries[:position])
+        return Log(self.entries[:position], rungs=self._rungs)
 
     def _append_report(self, report: Report) -> None:
         trial = self.trials[report.trial]
@@ -141,6 +144,10 @@ class Log:
         trial.metrics.update(report.metrics)
         trial.worker_seconds += report.worker_seconds
         self.worker_seconds += report.worker_seconds
+        rung = next((rung for rung in reversed(self._rungs) if rung <= report.resource), None)
+        if rung is not None and rung > max(trial.curve, default=0.0):
+            trial.curve[rung] = dict(report.metrics)
+            self._observe(trial)
 
     def _append_event(self, event: Event, number: int) -> None:
         if event.kind == "suggested":
@@ -154,8 +161,7 @@ class Log:
         elif event.kind == "paused":
             trial.status = "paused"
             del self._open[number]
-            self._paused.add(number)
-            self._observations.append(trial.observation)
+            self._observe(trial)
         elif event.kind == "promoted":
             if trial.status != "paused":
                 raise ValueError(f"log: trial {number} was promoted, but is {trial.status} and not paused")
@@ -172,6 +178,10 @@ class Log:
         trial.metrics.update(event.metrics)
         self._open.pop(trial.id, None)
         self._history.append(trial.observation)
+        self._observe(trial)
+
+    def _observe(self, trial: Trial) -> None:
+        self._observed.add(trial.id)
         self._observations.append(trial.observation)
 
 

@@ -80,7 +80,8 @@ class Suggestion:
 class Observation:
     """What became of a suggestion at a resource; `metrics` is empty for a trial that failed before its first report.
 
-    A paused trial has one for each pause, and one more for its end.
+    A trial that is judged on its way has one for each rung it passes and for each pause, and one more for its end.
+    `curve` has what it reported at the rungs it has passed, lowest first.
     """
 
     trial: int
@@ -88,6 +89,7 @@ class Observation:
     status: Status
     resource: float
     metrics: Metrics
+    curve: Mapping[float, Metrics] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paretune import amendments, flow, provenance, store, study, warm_start
-from paretune.algorithms import Problem
+from paretune import algorithms, amendments, flow, provenance, store, study, warm_start
 from paretune.engine.recorder import Recorder
 from paretune.flow import Study
 from paretune.listener import Listener
@@ -53,13 +52,7 @@ def simulate(
     resources = report_resources(spec) if reports is None else tuple(reports)
     flow.check(spec)
     spec = warm_start.settled(spec)
-    problem = Problem(
-        space=spec.space,
-        objectives=spec.objectives,
-        seed=spec.search.seed,
-        first=spec.first,
-        sources=warm_start.read(spec),
-    )
+    problem = algorithms.problem_of(spec, warm_start.read(spec))
     cluster = Cluster(spec, problem, blackbox, faults=faults or Faults(), reports=resources)
     _execute(spec, cluster, listeners)
     return flow.load(spec.name, store=spec.store)

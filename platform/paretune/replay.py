@@ -61,16 +61,10 @@ def replay(spec: StudySpec, log: Log) -> Replay:
 
 def _steps(spec: StudySpec, log: Log) -> Iterator[tuple[str, Difference | None]]:
     """What is replayed, one after the other: "suggestion" or "decision", and where it differs."""
-    problem = Problem(
-        space=spec.space,
-        objectives=spec.objectives,
-        seed=spec.search.seed,
-        first=spec.first,
-        sources=warm_start.read(spec),
-    )
+    problem = algorithms.problem_of(spec, warm_start.read(spec))
     algorithm = algorithms.create(spec.search.algorithm, problem)
     scheduler = schedulers.create(spec)
-    then = Log()  # as it stood when a suggestion was made
+    then = Log(rungs=problem.rungs)  # as it stood when a suggestion was made
     due: dict[int, Decision] = {}  # what follows from a trial's last report
     for entry in log.entries:
         kind = entry.kind if isinstance(entry, Event) else "report"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -156,3 +157,27 @@ def test_a_pause_is_observed_and_a_promotion_takes_it_up_again() -> None:
 def test_only_a_paused_trial_can_be_promoted(entries: list[Entry]) -> None:
     with pytest.raises(ValueError, match="trial 2 was promoted, but is pending and not paused"):
         Log([*entries, Event(position=len(entries), kind="promoted", time_s=200.0, trial=2)])
+
+
+def test_a_trial_that_passes_a_rung_is_observed_and_no_longer_pending() -> None:
+    write = Writer()
+    for number in range(3):
+        write.event("suggested", number, suggestion=suggestion(number))
+    write.report(0, 1, 0.9)  # resource 2
+    write.report(0, 2, 0.7)
+    write.report(1, 2, 0.8)  # resource 4: over the first rung at once
+    write.report(0, 3, 0.5)
+    write.report(0, 4, 0.4, attempt=2)
+    write.event("completed", 0, metrics={"error": 0.4})
+    log = Log(write.entries, rungs=(2.0, 4.0, 9.0))
+    seen = [(o.trial, o.status, dict(o.curve)) for o in log.observations]
+    first, second = {2.0: {"error": 0.9}}, {2.0: {"error": 0.9}, 4.0: {"error": 0.7}}
+    assert seen == [
+        (0, "pending", first),
+        (0, "pending", second),
+        (1, "pending", {4.0: {"error": 0.8}}),
+        (0, "completed", second),
+    ]
+    assert [entry.id for entry in log.pending] == [2]
+    assert log.before(4).pending == [suggestion(1), suggestion(2)]
+    assert Log(write.entries).observations == [replace(log.observations[-1], curve={})]

@@ -20,7 +20,8 @@ class Problem:
 
     `seed` is the study's, for what is drawn once and for all, as one low-discrepancy sequence. `first` are complete
     configurations to propose before any other; `create` sees to them, an algorithm need not. `sources` are earlier
-    studies to learn from.
+    studies to learn from. `rungs` are the resources at which trials are compared, lowest first, the last one being a
+    whole training; none where every trial is trained to its end.
     """
 
     space: Space
@@ -28,6 +29,7 @@ class Problem:
     seed: int = 0
     first: tuple[Config, ...] = ()
     sources: tuple[Source, ...] = ()
+    rungs: tuple[float, ...] = ()
 
 
 class Algorithm(Protocol):

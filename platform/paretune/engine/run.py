@@ -19,8 +19,7 @@ import ray
 from ray import tune
 from ray.util.placement_group import placement_group_table
 
-from paretune import schedulers
-from paretune.algorithms import Problem
+from paretune import algorithms, schedulers
 from paretune.earlier import Source
 from paretune.engine import checkpoints
 from paretune.engine.brain import Brain
@@ -97,9 +96,7 @@ def execute(
     )
     recorder.add_listener(checkpoints.Pruner(folder))
     stopper = StudyStopper(spec, recorder)
-    problem = Problem(
-        space=spec.space, objectives=spec.objectives, seed=spec.search.seed, first=spec.first, sources=sources
-    )
+    problem = algorithms.problem_of(spec, sources)
     course = Course(spec, recorder)
     brain = Brain(spec.search.algorithm, problem, bound_regret=spec.search.regret is not None)
     try:

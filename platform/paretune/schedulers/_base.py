@@ -25,8 +25,11 @@ class Scheduler(Protocol):
     """Decides from what it has been told, in the log's order; equal logs give equal decisions.
 
     A paused trial gives its workers back and may be promoted: it then goes on from its checkpoint. A class attribute
-    `Settings` names the class of its settings, where it has any.
+    `Settings` names the class of its settings, where it has any. `rungs` are the resources at which trials are
+    compared, lowest first, the last one being a whole training; none where no trial is cut short.
     """
+
+    rungs: tuple[float, ...]
 
     def __init__(self, training: Training, settings: Any) -> None:
         """Raises SchedulerError for a training it cannot judge."""

@@ -32,6 +32,7 @@ class AsynchronousHalving:
         self._objectives, self._seed = training.objectives, training.seed
         self._factor, self._promotes = settings.reduction_factor, settings.kind == "promote"
         self._levels = levels(settings.grace, settings.reduction_factor, self._length)
+        self.rungs = (*self._levels, self._length)
         self._shares = _shares(len(self._levels) + 1, settings)
         self._rungs = [[rung(training.objectives) for _ in self._levels] for _ in self._shares]
         self._next: dict[int, int] = {}  # trial -> index of its next rung

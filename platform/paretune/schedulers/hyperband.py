@@ -27,6 +27,7 @@ class SynchronousHalving:
         self._length = whole(training, "hyperband")
         self._objectives, self._factor = training.objectives, settings.reduction_factor
         self._levels = levels(settings.grace, settings.reduction_factor, self._length)
+        self.rungs = (*self._levels, self._length)
         self._sizes = _sizes(len(self._levels) + 1, settings)
         self._open: dict[int, _Bracket] = {}
         self._of: dict[int, _Bracket] = {}

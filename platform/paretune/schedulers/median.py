@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from paretune.records import Event, Report
 from paretune.schedulers._base import Decision, Training
+from paretune.schedulers._levels import levels
 from paretune.schedulers._rung import Rung, rung, usable
 from paretune.schedulers._settings import Median
+
+_APART = 3  # each rung that algorithms compare trials at, times the one before; trials end at any report
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class MedianRule:
 
     def __init__(self, training: Training, settings: Median) -> None:
         self._objectives, self._length = training.objectives, training.length
+        self.rungs = () if self._length is None else (*levels(settings.grace, _APART, self._length), self._length)
         self._grace, self._others = settings.grace, settings.others
         self._rungs = defaultdict[float, Rung](lambda: rung(self._objectives))
         self._running = defaultdict[int, _Running](_Running)

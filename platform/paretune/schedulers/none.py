@@ -10,6 +10,8 @@ from paretune.schedulers._settings import Settings
 class RunToCompletion:
     """Decides nothing."""
 
+    rungs = ()
+
     def __init__(self, training: Training, settings: Settings) -> None: ...
 
     def on_report(self, report: Report) -> Decision:

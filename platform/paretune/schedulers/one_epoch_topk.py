@@ -16,6 +16,7 @@ class OneEpochFirst:
 
     def __init__(self, training: Training, settings: OneEpochTopK) -> None:
         self._length = whole(training, "one_epoch_topk")
+        self.rungs = (*([settings.grace] if settings.grace < self._length else []), self._length)
         self._objectives, self._grace, self._keep = training.objectives, settings.grace, settings.keep
         self._results = rung(training.objectives)
         self._expected: set[int] = set()

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from paretune import study
+from paretune import schedulers, study
 from paretune.errors import SchemaError, StoreError, StoreLocationError, StudyNotFoundError, nearest
 from paretune.log import Log
 from paretune.records import Entry, Event, Provenance, Report
@@ -77,7 +77,7 @@ def assemble(header: Header, entries: Sequence[Entry]) -> StoredStudy:
     """The stored study of a header and its entries."""
     folder = header.folder
     try:
-        log = Log(entries)
+        log = Log(entries, rungs=schedulers.create(header.spec).rungs)
     except (KeyError, ValueError) as error:
         raise StoreError(f"{folder.uri}: the log is damaged: {error}") from error
     changes = [entry.details for entry in entries if isinstance(entry, Event) and entry.kind == "amended"]
