@@ -24,11 +24,12 @@ from paretune.algorithms._gp.belief import belief
 from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
-from paretune.algorithms._gp.knowledge import Knowledge, learn, results
+from paretune.algorithms._gp.knowledge import Knowledge, learn
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
 from paretune.algorithms._gp.replication import may_repeat, worth_repeating
 from paretune.algorithms._gp.settings import GP
+from paretune.algorithms._gp.table import results
 from paretune.algorithms._gp.transfer import Lessons, lessons_of
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._untried import keys, sobol_points
@@ -82,7 +83,7 @@ class GaussianProcess:
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
     ) -> list[Proposal]:
-        learnable = len(history) >= self._initial and len(results(history, self._objectives)) >= 2
+        learnable = len(history) >= self._initial and len(self._results(history)) >= 2
         ahead: list[Suggestion | Proposal] = list(pending)
         for _ in range(n):
             trials = len(history) + len(ahead)
@@ -95,6 +96,9 @@ class GaussianProcess:
                     or next_initial(self._space, tried, seed=self._seed, trials=trials)
                 )
         return [entry for entry in ahead[len(pending) :] if isinstance(entry, Proposal)]
+
+    def _results(self, history: Sequence[Observation]) -> list[Observation]:
+        return results(history, self._objectives, self._problem.rungs)
 
     def _modelled(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
         if len(self._objectives) > MOST:
@@ -126,6 +130,7 @@ class GaussianProcess:
                 kernel=self._settings.kernel,
                 bend=self._settings.input_warping,
                 weights_m=weights_m,
+                rungs=self._problem.rungs,
             )
             fit_s = time.perf_counter() - began
             chosen = self._chosen(knowledge, history, waiting, seed)
@@ -163,6 +168,7 @@ class GaussianProcess:
                     bend=self._settings.input_warping,
                     warp=one and turn == 0,
                     wide=turn == 1,
+                    rungs=self._problem.rungs,
                 )
                 learnt = self._learnt[turn] = list(history), found
         return learnt[1]
@@ -191,7 +197,7 @@ class GaussianProcess:
             reference_m=knowledge.reference_m,
             limits_o=knowledge.limits_o,
             feasibility=knowledge.feasibility,
-            belief=belief(self._encoding, beta=self._settings.belief, results=len(results(history, self._objectives))),
+            belief=belief(self._encoding, beta=self._settings.belief, results=len(self._results(history))),
             criterion=self._settings.acquisition,
             anchors_af=self._anchors(knowledge.leaders, seed) if self._settings.acquisition else None,
             seed=seed,

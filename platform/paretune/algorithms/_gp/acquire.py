@@ -21,8 +21,7 @@ from paretune.algorithms._gp.boxes import Boxes
 from paretune.algorithms._gp.criteria import CRITERIA, View
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.improvement import log_expected_improvement, log_expected_overlap, log_mean_exp
-from paretune.algorithms._gp.process import Posterior
-from paretune.algorithms._gp.surrogate import Surrogate
+from paretune.algorithms._gp.model import Model, Process
 
 Array = npt.NDArray[np.float64]
 
@@ -49,7 +48,7 @@ class Acquisition:
 
     def __init__(
         self,
-        surrogate: Surrogate,
+        model: Model,
         *,
         leaders_bf: Array,
         pending_pf: Array,
@@ -65,13 +64,13 @@ class Acquisition:
         self._limits = [(j, float(limit)) for j, limit in enumerate(limits_o) if np.isfinite(limit)]
         imagined_pf = torch.from_numpy(np.concatenate([leaders_bf, pending_pf]))
         self._m = m = len(reference_m)
-        members = len(surrogate.posteriors[0].mean_k)
+        members = model.posteriors[0].members
         draws = max(_FEWEST, _DRAWS[m] // members)
         normal_osp = _normal(len(limits_o), draws, len(imagined_pf), seed)
         with torch.no_grad():
             grown = [
                 posterior.imagine(imagined_pf, normal_sp)
-                for posterior, normal_sp in zip(surrogate.posteriors, normal_osp, strict=True)
+                for posterior, normal_sp in zip(model.posteriors, normal_osp, strict=True)
             ]
         self._posteriors = [posterior for posterior, _ in grown]
         values_kspo = torch.stack([values_ksp for _, values_ksp in grown], dim=-1)
@@ -83,7 +82,7 @@ class Acquisition:
             self._criterion = (
                 None
                 if criterion is None
-                else CRITERIA[criterion](_view(surrogate.posteriors[0], leaders_bf, pending_pf, anchors_af, seed))
+                else CRITERIA[criterion](_view(model.posteriors[0], leaders_bf, pending_pf, anchors_af, seed))
             )
         else:
             self._boxes = Boxes(values_kspm, kept_ksp, torch.from_numpy(reference_m))
@@ -120,7 +119,7 @@ class Acquisition:
         return log_mean_exp(volumes_kts, (0, 2))
 
 
-def _view(known: Posterior, leaders_bf: Array, pending_pf: Array, anchors_af: Array | None, seed: int) -> View:
+def _view(known: Process, leaders_bf: Array, pending_pf: Array, anchors_af: Array | None, seed: int) -> View:
     """What the other criteria look at: they take the leaders at their expected values."""
     assert anchors_af is not None
     leaders, pending = torch.from_numpy(leaders_bf), torch.from_numpy(pending_pf)

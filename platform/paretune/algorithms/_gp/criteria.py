@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from paretune.algorithms._gp.improvement import log_expected_improvement, log_mean_exp
-from paretune.algorithms._gp.process import Posterior
+from paretune.algorithms._gp.model import Process
 
 Criterion: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
@@ -34,8 +34,8 @@ class View:
     expected value of a leader or drawn value of a pending trial, whichever is less.
     """
 
-    known: Posterior
-    waiting: Posterior
+    known: Process
+    waiting: Process
     best_k1s: torch.Tensor
     anchors_af: torch.Tensor
     seed: int
@@ -72,7 +72,7 @@ def thompson(view: View) -> Criterion:
     The function is drawn at the anchors, and what it is between them is its mean.
     """
     normal_1a = torch.from_numpy(np.random.default_rng(view.seed).standard_normal((1, len(view.anchors_af))))
-    member = view.seed % len(view.known.mean_k)
+    member = view.seed % view.known.members
     with torch.no_grad():
         drawn, _ = view.known.imagine(view.anchors_af, normal_1a)
 

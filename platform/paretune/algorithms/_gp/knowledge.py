@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from paretune.algorithms._gp.calibration import rounded
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
-from paretune.algorithms._gp.parego import chebyshev, chebyshev_errors
+from paretune.algorithms._gp.ladder import climb
+from paretune.algorithms._gp.model import Model
 from paretune.algorithms._gp.settings import Kernel
-from paretune.algorithms._gp.surrogate import Surrogate, fit
+from paretune.algorithms._gp.surrogate import fit
+from paretune.algorithms._gp.table import ended_well, tabulate
 from paretune.algorithms._gp.transfer import Lessons, priors
 from paretune.objective import Objectives
 from paretune.pareto import fill_reference, non_dominated
-from paretune.records import Observation
+from paretune.records import ENDINGS, Observation
 from paretune.space import Config
 
 Array = npt.NDArray[np.float64]
@@ -31,11 +33,6 @@ _LEADERS_SEVERAL = 30
 _LEADERS_MANY = 20  # from three objectives on: boxes
 """What is imagined anew in every draw: whatever may be the best, or on the front, when noise is taken away."""
 
-_MOST = 500
-"""Results in the model. The time per suggestion grows with their square from there on."""
-
-_LARGEST = 1e100  # squares of larger values are not numbers any more
-
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
@@ -44,18 +41,13 @@ class Knowledge:
     `trust` has the weights of the earlier studies in each objective's prior mean, by name.
     """
 
-    surrogate: Surrogate
+    surrogate: Model
     feasibility: Feasibility | None
     leaders: list[Config]
     leaders_bf: Array
     reference_m: Array
     limits_o: Array
     trust: list[dict[str, float]]
-
-
-def results(history: Sequence[Observation], objectives: Objectives) -> list[Observation]:
-    """The observations a regression may learn from."""
-    return [observation for observation in history if _ended_well(observation, objectives)]
 
 
 def learn(
@@ -69,48 +61,48 @@ def learn(
     warp: bool = False,
     wide: bool = False,
     weights_m: Array | None = None,
+    rungs: Sequence[float] = (),
 ) -> Knowledge:
     """Fit the models; `history` must hold at least one result.
 
     `lessons` are what earlier studies teach. With `bend` numbers may be bent; with `warp` a single objective may be
     warped; with `wide` a reference that is not given is the worst of the results; with `weights_m` the objectives are
-    scalarised to one, which comes before the outcomes under a limit.
+    scalarised to one, which comes before the outcomes under a limit. With `rungs` all outcomes are those expected at
+    the highest rung that enough trials have reached, judged by all rungs of all trials (see `ladder`).
     """
-    known, settled = _kept(results(history, objectives), objectives)
-    X_nf = encoding.features([observation.config for observation in known])
-    Y_no = np.clip([objectives.outcomes(observation.metrics) for observation in known], -_LARGEST, _LARGEST)
-    errors_no = np.clip([objectives.errors(observation.metrics) for observation in known], 0.0, _LARGEST)
     m, limits_o, given_m = len(objectives), objectives.limits(), objectives.reference_point()
+    table = tabulate(history, objectives, encoding, rungs)
     if weights_m is not None:
         limited = np.isfinite(limits_o)
-        scalarised_n = chebyshev_errors(Y_no[:, :m], errors_no[:, :m], weights_m)
-        errors_no = np.column_stack([scalarised_n, errors_no[:, limited]])
-        Y_no = np.column_stack([chebyshev(Y_no[:, :m], weights_m), Y_no[:, limited]])
+        table = table.scalarised(weights_m, limited)
         m, limits_o, given_m = 1, np.array([np.inf, *limits_o[limited]]), np.array([np.nan])
     others = np.full(len(limits_o) - m, np.nan)  # which have no reference
     keep_o = np.fmax([*given_m, *others], np.where(np.isfinite(limits_o), limits_o, np.nan))
-    d = len(encoding.space)
+    X_nf, Y_no, d = table.X_nf, table.Y_rno[0], len(encoding.space)
     expected = priors(
-        X_nf[:settled],
-        Y_no[:settled, :m],
+        X_nf[: table.settled],
+        Y_no[: table.settled, :m],
         dimensions=d,
         keep_m=keep_o[:m],
         lessons=lessons or Lessons(),
         warp=warp,
     )
-    surrogate = fit(
-        X_nf,
-        Y_no,
-        dimensions=d,
-        kernel=kernel,
-        errors_nm=errors_no,
-        keep_m=keep_o,
-        members=_members(len(known), m),
-        settled=settled,
-        warp=warp,
-        bent_f=encoding.bendable if bend else None,
-        priors=[*expected, *(None for _ in others)],
-    )
+    manner: Any = {
+        "dimensions": d,
+        "kernel": kernel,
+        "keep_m": keep_o,
+        "bent_f": encoding.bendable if bend else None,
+        "priors": [*expected, *(None for _ in others)],
+    }
+    surrogate: Model
+    if len(table.rungs) > 1:
+        ladder = climb(X_nf, table.Y_rno, table.rungs, errors_rnm=table.errors_rno, members=_members(0, m), **manner)
+        surrogate, Y_no = ladder, ladder.final_nm
+    else:
+        members = _members(len(X_nf), m)
+        surrogate = fit(
+            X_nf, Y_no, errors_nm=table.errors_rno[0], members=members, settled=table.settled, warp=warp, **manner
+        )
 
     scaled_limits_o = np.where(np.isfinite(limits_o), surrogate.scale.apply(limits_o), np.inf)
     predicted_no, _ = surrogate.predict(X_nf)
@@ -121,7 +113,7 @@ def learn(
     return Knowledge(
         surrogate=surrogate,
         feasibility=_feasibility(history, objectives, encoding),
-        leaders=[known[i].config for i in leading],
+        leaders=[table.configs[i] for i in leading],
         leaders_bf=X_nf[leading],
         reference_m=surrogate.scale.apply(np.array([*reference_m, *others]))[:m],
         limits_o=scaled_limits_o,
@@ -137,32 +129,13 @@ def _members(n: int, m: int) -> int:
     return 1 if m > 2 or n > 120 else 4 if m == 2 or n > 60 else 8
 
 
-def _kept(known: list[Observation], objectives: Objectives) -> tuple[list[Observation], int]:
-    """The results in the model, in their order, and how many of them are settled (see `calibration`).
-
-    All up to `_MOST`; of more settled ones, the best by each objective and evenly spaced others.
-    """
-    settled = rounded(len(known))
-    if settled <= _MOST:
-        return known, settled
-    Y_nm = np.array([objectives.minimized(observation.metrics) for observation in known[:settled]])
-    best = np.unique(np.argsort(Y_nm, axis=0, kind="stable")[: _MOST // (4 * Y_nm.shape[1])])
-    others = np.setdiff1d(np.arange(settled), best)
-    spaced = others[np.linspace(0, len(others) - 1, _MOST - len(best)).round().astype(np.intp)]
-    return [*(known[i] for i in np.union1d(best, spaced)), *known[settled:]], _MOST
-
-
-def _ended_well(observation: Observation, objectives: Objectives) -> bool:
-    """With all that is required, and neither failed nor diverged. A stopped trial counts as what it reached."""
-    return observation.status in ("completed", "stopped") and not objectives.missing(observation.metrics)
-
-
 def _feasibility(history: Sequence[Observation], objectives: Objectives, encoding: Encoding) -> Feasibility | None:
-    """A model of ending well, once something has not."""
-    well_n = np.array([_ended_well(observation, objectives) for observation in history])
+    """A model of ending well, once something has not; what has not ended says nothing."""
+    ended = [observation for observation in history if observation.status in ENDINGS]
+    well_n = np.array([ended_well(observation, objectives) for observation in ended], dtype=np.bool_)
     if well_n.all():
         return None
-    X_nf = encoding.features([observation.config for observation in history])
+    X_nf = encoding.features([observation.config for observation in ended])
     return Feasibility(X_nf, well_n, dimensions=len(encoding.space))
 
 

@@ -25,7 +25,7 @@ from paretune.algorithms._gp.settings import Kernel
 Mean: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 """A mean known beforehand: points of shape (t, f) to values of shape (t,), differentiable."""
 
-_JITTER = 1e-8
+JITTER = 1e-8
 """Added to the variance of imagined values, a ten-thousandth of the outcomes' standard deviation: two of them may
 coincide."""
 
@@ -47,17 +47,21 @@ class Posterior:
     powers_2k1f: torch.Tensor | None = None
     prior: Mean | None = None
 
+    @property
+    def members(self) -> int:
+        return len(self.mean_k)
+
     def __call__(self, X_tf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Means for each draw, shape (k, t, s), and the standard deviation they share, shape (k, t, 1)."""
-        v_ktn = self._whiten(X_tf)
-        mean_kts = self._known(X_tf) + v_ktn @ self.whitened_kns
+        v_ktn = self.whiten(X_tf)
+        mean_kts = self.prior_mean(X_tf) + v_ktn @ self.whitened_kns
         variance_kt1 = (1 - (v_ktn**2).sum(-1, keepdim=True)).clamp_min(1e-10)
         return mean_kts, variance_kt1.sqrt()
 
     def mean(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The means alone, in a fraction of the time; shape (k, t, s)."""
         weights_kns = self.inverse_knn.mT @ self.whitened_kns
-        return self._known(X_tf) + self._covariances(self._bent(X_tf), self.B_knf) @ weights_kns
+        return self.prior_mean(X_tf) + self._covariances(self._bent(X_tf), self.B_knf) @ weights_kns
 
     def imagine(self, X_pf: torch.Tensor, normal_sp: torch.Tensor) -> tuple[Posterior, torch.Tensor]:
         """The posterior that also knows noise-free outcomes at X_pf, drawn jointly, and those; shape (k, s, p)."""
@@ -65,9 +69,9 @@ class Posterior:
         v_kpn = self._covariances(B_kpf, self.B_knf) @ self.inverse_knn.mT
         prior_kpp = self._covariances(B_kpf, B_kpf)
         covariance_kpp = prior_kpp - v_kpn @ v_kpn.mT
-        covariance_kpp.diagonal(dim1=-2, dim2=-1).add_(_JITTER)
-        root_kpp = _cholesky(covariance_kpp)
-        inverse_kpp = _inverse(root_kpp)
+        covariance_kpp.diagonal(dim1=-2, dim2=-1).add_(JITTER)
+        root_kpp = cholesky(covariance_kpp)
+        inverse_kpp = inverse_of(root_kpp)
         k, s, p = len(self.mean_k), len(normal_sp), len(X_pf)
         n = self.inverse_knn.shape[-1]
         inverse = torch.zeros(k, n + p, n + p, dtype=X_pf.dtype)
@@ -75,7 +79,7 @@ class Posterior:
         inverse[:, n:, n:] = inverse_kpp
         inverse[:, n:, :n] = -inverse_kpp @ v_kpn @ self.inverse_knn
         known_kns, drawn_kps = self.whitened_kns.expand(k, n, s), normal_sp.T.expand(k, p, s)
-        values_kps = self._known(X_pf) + v_kpn @ known_kns + root_kpp @ drawn_kps
+        values_kps = self.prior_mean(X_pf) + v_kpn @ known_kns + root_kpp @ drawn_kps
         grown = Posterior(
             torch.cat([self.B_knf, B_kpf], dim=-2),
             self.lengths_k1f,
@@ -88,17 +92,21 @@ class Posterior:
         )
         return grown, values_kps.mT
 
-    def _known(self, X_tf: torch.Tensor) -> torch.Tensor:
+    def prior_mean(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The mean without any outcome; shape (k, t or 1, 1)."""
         mean_k11 = self.mean_k[:, None, None]
         return mean_k11 if self.prior is None else mean_k11 + self.prior(X_tf)[:, None]
 
     def covariance(self, X_tf: torch.Tensor, X_pf: torch.Tensor) -> torch.Tensor:
         """Covariances of outcomes at two sets of points; shape (k, t, p)."""
-        prior_ktp = self._covariances(self._bent(X_tf), self._bent(X_pf))
-        return prior_ktp - self._whiten(X_tf) @ self._whiten(X_pf).mT
+        return self.prior_covariance(X_tf, X_pf) - self.whiten(X_tf) @ self.whiten(X_pf).mT
 
-    def _whiten(self, X_tf: torch.Tensor) -> torch.Tensor:
+    def prior_covariance(self, X_tf: torch.Tensor, X_pf: torch.Tensor) -> torch.Tensor:
+        """Covariances before any outcome; shape (k, t, p)."""
+        return self._covariances(self._bent(X_tf), self._bent(X_pf))
+
+    def whiten(self, X_tf: torch.Tensor) -> torch.Tensor:
+        """v = L^-1 k(x) of each point; shape (k, t, n)."""
         return self._covariances(self._bent(X_tf), self.B_knf) @ self.inverse_knn.mT
 
     def _bent(self, X_tf: torch.Tensor) -> torch.Tensor:
@@ -126,13 +134,13 @@ def condition(
     B_knf = X_nf if powers_2k1f is None else bend(X_nf, powers_2k1f)
     K_knn = covariances(B_knf, B_knf, lengths_k1f, kernel)
     K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_kn)
-    inverse_knn = _inverse(_cholesky(K_knn))
+    inverse_knn = inverse_of(cholesky(K_knn))
     rest_n = z_n if prior is None else z_n - prior(X_nf)
     whitened_kn1 = inverse_knn @ (rest_n - mean_k[:, None])[:, :, None]
     return Posterior(B_knf, lengths_k1f, mean_k, inverse_knn, whitened_kn1, kernel, powers_2k1f, prior)
 
 
-def _cholesky(K_knn: torch.Tensor) -> torch.Tensor:
+def cholesky(K_knn: torch.Tensor) -> torch.Tensor:
     """The lower factor, with as little added to the diagonal as it takes."""
     for jitter in (0.0, 1e-8, 1e-6, 1e-4):
         tried_knn = K_knn + jitter * torch.eye(K_knn.shape[-1], dtype=K_knn.dtype)
@@ -143,7 +151,7 @@ def _cholesky(K_knn: torch.Tensor) -> torch.Tensor:
     raise ArithmeticError("a covariance is not positive definite, even with 1e-4 on its diagonal")
 
 
-def _inverse(root_knn: torch.Tensor) -> torch.Tensor:
+def inverse_of(root_knn: torch.Tensor) -> torch.Tensor:
     identity = torch.eye(root_knn.shape[-1], dtype=root_knn.dtype)
     inverse_knn: torch.Tensor = torch.linalg.solve_triangular(root_knn, identity.expand_as(root_knn), upper=False)
     return inverse_knn

@@ -17,9 +17,10 @@ from paretune.algorithms._base import Problem
 from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
-from paretune.algorithms._gp.knowledge import learn, results
+from paretune.algorithms._gp.knowledge import learn
+from paretune.algorithms._gp.model import Model
 from paretune.algorithms._gp.optimize import Search
-from paretune.algorithms._gp.surrogate import Surrogate
+from paretune.algorithms._gp.table import results
 from paretune.records import Observation
 
 Array = npt.NDArray[np.float64]
@@ -38,22 +39,22 @@ _SEED = 0  # of the search for the least lower bound: equal histories give equal
 
 def regret_bound(problem: Problem, history: Sequence[Observation]) -> float | None:
     """The bound in units of the one objective; None before there are enough results within the limits."""
-    known = results(history, problem.objectives)
+    known = results(history, problem.objectives, problem.rungs)
     kept = [seen for seen in known if problem.objectives.feasible(seen.metrics)]
     if len(kept) < max(_LEAST, 2 * len(problem.space)):
         return None
     encoding = Encoding(problem.space)
     width = math.sqrt(confidence(len(problem.space), len(known)))
     with reproducible(_SEED):
-        surrogate = learn(history, problem.objectives, encoding).surrogate
+        model = learn(history, problem.objectives, encoding, rungs=problem.rungs).surrogate
         X_nf = encoding.features([seen.config for seen in kept])
-        found = Search(_optimism(surrogate, width), Cube(encoding), set()).best(
+        found = Search(_optimism(model, width), Cube(encoding), set()).best(
             [kept[0].config], np.random.default_rng(_SEED)
         )
         assert found is not None, "nothing is taken"
-        lowest = min(_bounds(surrogate, X_nf, -width).min(), -found.value)
-        least_upper = _bounds(surrogate, X_nf, width).min()
-    upper, lower = _own_units(surrogate, np.array([least_upper, lowest]))
+        lowest = min(_bounds(model, X_nf, -width).min(), -found.value)
+        least_upper = _bounds(model, X_nf, width).min()
+    upper, lower = _own_units(model, np.array([least_upper, lowest]))
     return max(0.0, float(upper - lower))
 
 
@@ -62,25 +63,25 @@ def confidence(dimensions: int, n: int) -> float:
     return 2 * math.log(dimensions * n**2 * math.pi**2 / (6 * _FAILURE)) / _SHRINK
 
 
-def _optimism(surrogate: Surrogate, width: float) -> Callable[[torch.Tensor], torch.Tensor]:
+def _optimism(model: Model, width: float) -> Callable[[torch.Tensor], torch.Tensor]:
     """The lower bound of the objective, standardised and turned round; shape (t,)."""
 
     def hope(X_tf: torch.Tensor) -> torch.Tensor:
-        mean_kts, sd_kt1 = surrogate.posteriors[0](X_tf)
+        mean_kts, sd_kt1 = model.posteriors[0](X_tf)
         return (width * sd_kt1 - mean_kts).mean((0, 2))
 
     return hope
 
 
-def _bounds(surrogate: Surrogate, X_tf: Array, width: float) -> Array:
+def _bounds(model: Model, X_tf: Array, width: float) -> Array:
     """Mean plus width standard deviations, standardised; shape (t,)."""
     with torch.no_grad():
-        mean_kts, sd_kt1 = surrogate.posteriors[0](torch.from_numpy(X_tf))
+        mean_kts, sd_kt1 = model.posteriors[0](torch.from_numpy(X_tf))
     return (mean_kts + width * sd_kt1).mean((0, 2)).numpy()
 
 
-def _own_units(surrogate: Surrogate, z_t: Array) -> Array:
+def _own_units(model: Model, z_t: Array) -> Array:
     """Standardised values of the objective in its own units; shape (t,)."""
-    z_to = np.zeros((len(z_t), len(surrogate.posteriors)))
+    z_to = np.zeros((len(z_t), len(model.posteriors)))
     z_to[:, 0] = z_t
-    return surrogate.scale.restore(z_to, np.zeros_like(z_to))[0][:, 0]
+    return model.scale.restore(z_to, np.zeros_like(z_to))[0][:, 0]

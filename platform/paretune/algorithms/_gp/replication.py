@@ -20,7 +20,7 @@ import torch
 from scipy.stats import norm, qmc
 
 from paretune.algorithms._base import Problem
-from paretune.algorithms._gp.knowledge import Knowledge, results
+from paretune.algorithms._gp.knowledge import Knowledge
 from paretune.algorithms._gp.posterior_mode import (
     NOISE_PRIOR,
     NOISES,
@@ -30,6 +30,7 @@ from paretune.algorithms._gp.posterior_mode import (
     posterior_mode,
 )
 from paretune.algorithms._gp.surrogate import Surrogate
+from paretune.algorithms._gp.table import results
 from paretune.algorithms._untried import Key
 from paretune.objective import Objectives
 from paretune.pareto import hypervolume
@@ -64,6 +65,7 @@ def worth_repeating(knowledge: Knowledge, candidate_f: Array, *, free_b: npt.NDA
 def gains(knowledge: Knowledge, candidate_f: Array) -> Array:
     """By how much one more result of each choice is expected to better the best expected one; shape (c,)."""
     surrogate, m = knowledge.surrogate, len(knowledge.reference_m)
+    assert isinstance(surrogate, Surrogate)
     X_cf = torch.from_numpy(np.concatenate([knowledge.leaders_bf, candidate_f[None]]))
     means_okc, slopes_okcc = zip(*(_moves(surrogate, j, X_cf) for j in range(len(surrogate.posteriors))), strict=True)
     mean_kcm = np.stack(means_okc[:m], axis=-1)
@@ -85,8 +87,11 @@ def may_repeat(
 ) -> bool:
     """Whether no more than a share of the trials repeats a configuration with one more that does, and noise is certain.
 
-    Repeated trials are the best witnesses. Until the first one has ended, no second one begins.
+    Repeated trials are the best witnesses. Until the first one has ended, no second one begins. Where trials are cut
+    short nothing is repeated: a second trial of a leader would have to climb all rungs to say anything.
     """
+    if problem.rungs:
+        return False
     key = problem.space.key
     tried = {key(seen.config) for seen in history}
     trials = len(history) + len(waiting)
@@ -116,8 +121,9 @@ def repeated(known: Sequence[Observation], objectives: Objectives, space: Space)
 
 def is_noisy(knowledge: Knowledge, *, dimensions: int) -> bool:
     """Whether the results of any objective cannot be explained without noise."""
-    objectives = range(len(knowledge.reference_m))
-    return any(_noisy(knowledge.surrogate, j, dimensions=dimensions) for j in objectives)
+    surrogate, objectives = knowledge.surrogate, range(len(knowledge.reference_m))
+    assert isinstance(surrogate, Surrogate)
+    return any(_noisy(surrogate, j, dimensions=dimensions) for j in objectives)
 
 
 def _noisy(surrogate: Surrogate, j: int, *, dimensions: int) -> bool:

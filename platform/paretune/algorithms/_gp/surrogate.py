@@ -20,6 +20,7 @@ import torch
 
 from paretune.algorithms._gp.calibration import Manner, calibrate, stacked
 from paretune.algorithms._gp.input_warp import Bent
+from paretune.algorithms._gp.model import predict
 from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import SHORTEST, Hyperparameters
 from paretune.algorithms._gp.prior import Prior
@@ -47,11 +48,7 @@ class Surrogate:
 
     def predict(self, X_tf: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the noise-free minimised outcomes in their own units; shapes (t, m)."""
-        with torch.no_grad():
-            moments = [_moments(posterior, torch.from_numpy(X_tf)) for posterior in self.posteriors]
-        mean_tm = np.stack([mean for mean, _ in moments], axis=1)
-        sd_tm = np.stack([sd for _, sd in moments], axis=1)
-        return self.scale.restore(mean_tm, sd_tm)
+        return predict(self, X_tf)
 
     def hyperparameters(self, labels: Sequence[str]) -> list[dict[str, Any]]:
         """Plain data per outcome: lengthscales by column; noise, outputscale (standard deviations) in its units."""
@@ -134,11 +131,3 @@ def _posterior(
         prior=prior,
     )
     return posterior, (noise_k1 + known_n).mean(-1)
-
-
-def _moments(posterior: Posterior, X_tf: torch.Tensor) -> tuple[Array, Array]:
-    """Mean and standard deviation of the members' mixture; shapes (t,)."""
-    mean_kt1, sd_kt1 = posterior(X_tf)
-    mean_t = mean_kt1.mean(0)[:, 0]
-    square_t = (sd_kt1**2 + mean_kt1**2).mean(0)[:, 0]
-    return mean_t.numpy(), (square_t - mean_t**2).clamp_min(0).sqrt().numpy()

@@ -1,0 +1,185 @@
+"""A model of what a whole training would give, from trials most of which ended before.
+
+From rung to rung an outcome is y_(l+1)(x) = slope y_l(x) + change(x): the change is a Gaussian process over the
+configurations, and so is the first rung's outcome (the autoregressive model of Kennedy and O'Hagan, 2000). A trial that
+reached a rung has passed those below, so each process is fitted by itself, to what it is observed by (Le Gratiet and
+Garnier, 2014): the first one to all trials, the others to the fewer that went on. A trial that was stopped tells of its
+first rungs only, whatever its score would have become; and where good beginnings end badly, the changes say so.
+
+Legend: n trials, r rungs, m outcomes, f columns, t test points; Y_rnm minimised, NaN where a trial did not get.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from paretune.algorithms._gp.calibration import rounded
+from paretune.algorithms._gp.input_warp import Bent
+from paretune.algorithms._gp.model import moments, predict
+from paretune.algorithms._gp.outcomes import Scale
+from paretune.algorithms._gp.prior import Prior
+from paretune.algorithms._gp.settings import Kernel
+from paretune.algorithms._gp.surrogate import Surrogate, fit
+from paretune.algorithms._gp.total import Part, Total
+
+Array = npt.NDArray[np.float64]
+
+ENOUGH = 4
+"""Trials that a rung needs before anything is judged there: a spread of changes comes from three at least."""
+
+_MANY = 120  # trials from which one set of hyperparameters says nearly all, and several take too long
+
+_SLOPE_DOUBT = 0.5  # standard deviation of a slope beforehand, as a share of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """The fitted processes, lowest rung first, and the outcome at the highest one as their sum.
+
+    `rungs` are the resources, `slopes_rm` leads from each rung to the next one. `final_nm` is
+    what the trials are expected to have at the highest rung, noise and all that is particular to a trial taken away.
+    """
+
+    posteriors: tuple[Total, ...]
+    scale: Scale
+    rungs: tuple[float, ...]
+    slopes_rm: Array
+    steps: tuple[Surrogate, ...]
+    final_nm: Array
+
+    def predict(self, X_tf: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of the noise-free minimised outcomes in their own units; shapes (t, m)."""
+        return predict(self, X_tf)
+
+    def hyperparameters(self, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """Those of the first rung, see `Surrogate`; with `rungs` and the `slopes` between them."""
+        first = self.steps[0].hyperparameters(labels)
+        return [
+            {**found, "rungs": list(self.rungs), "slopes": slopes}
+            for found, slopes in zip(first, self.slopes_rm.T.tolist(), strict=True)
+        ]
+
+
+def heights(Y_rnm: Array) -> list[int]:
+    """The rungs to model: those that enough trials have reached; while there is none, the one that most have."""
+    reached_r = (~np.isnan(Y_rnm).any(axis=2)).sum(axis=1)
+    usual = np.flatnonzero(reached_r >= ENOUGH)
+    return usual.tolist() if len(usual) else [int(np.argmax(reached_r))]
+
+
+def climb(
+    X_nf: Array,
+    Y_rnm: Array,
+    rungs: Sequence[float],
+    *,
+    dimensions: int,
+    kernel: Kernel,
+    errors_rnm: Array,
+    keep_m: Array,
+    members: int,
+    bent_f: tuple[bool, ...] | None = None,
+    priors: Sequence[Prior | None] | None = None,
+) -> Ladder:
+    """Fit a ladder to trials in their order, all of which reached the first rung; see `surrogate.fit` for the rest.
+
+    `members` are those of a step with up to 120 trials, one with more has one; `priors` are of the first rung.
+    """
+    held_rnm = np.array([_held(Y_nm) for Y_nm in Y_rnm])
+    steps = [_step(X_nf, held_rnm[0], errors_rnm[0], dimensions, kernel, members, bent_f, keep_m=keep_m, priors=priors)]
+    slopes_rm = np.ones((len(rungs) - 1, Y_rnm.shape[2]))
+    for rung in range(1, len(rungs)):
+        below_nm, here_nm = held_rnm[rung - 1], held_rnm[rung]
+        both_n = ~np.isnan(below_nm + here_nm).any(axis=1)
+        slope_m = slopes_rm[rung - 1] = _slopes(below_nm[both_n], here_nm[both_n])
+        change_nm = here_nm - slope_m * below_nm
+        errors_nm = np.hypot(errors_rnm[rung], slope_m * errors_rnm[rung - 1])
+        steps.append(_step(X_nf[both_n], change_nm[both_n], errors_nm[both_n], dimensions, kernel, members, bent_f))
+
+    totals = [_total(steps, slopes_rm, j) for j in range(Y_rnm.shape[2])]
+    X = torch.from_numpy(X_nf)
+    with torch.no_grad():
+        final_nm = np.stack([moments(total, X)[0] for total in totals], axis=1)
+    scale = Scale.of(final_nm, keep_m)
+    units_m = scale.own_units_m()
+    zero_m = scale.restore(np.zeros_like(final_nm[:1]), np.zeros_like(final_nm[:1]))[0][0]
+    return Ladder(
+        posteriors=tuple(total.rescaled(zero_m[j], units_m[j]) for j, total in enumerate(totals)),
+        scale=scale,
+        rungs=tuple(rungs),
+        slopes_rm=slopes_rm,
+        steps=tuple(steps),
+        final_nm=final_nm,
+    )
+
+
+def _step(
+    X_nf: Array,
+    Y_nm: Array,
+    errors_nm: Array,
+    dimensions: int,
+    kernel: Kernel,
+    members: int,
+    bent_f: Bent | None,
+    *,
+    keep_m: Array | None = None,
+    priors: Sequence[Prior | None] | None = None,
+) -> Surrogate:
+    n = len(X_nf)
+    return fit(
+        X_nf,
+        Y_nm,
+        dimensions=dimensions,
+        kernel=kernel,
+        errors_nm=errors_nm,
+        keep_m=keep_m,
+        members=members if n <= _MANY else 1,
+        settled=rounded(n),
+        bent_f=bent_f,
+        priors=priors,
+    )
+
+
+def _held(Y_nm: Array) -> Array:
+    """Outcomes of one rung with what explodes held back (see `Scale.of`); what is missing stays so."""
+    held_nm = np.full_like(Y_nm, np.nan)
+    there_n = ~np.isnan(Y_nm).any(axis=1)
+    if there_n.any():
+        held_nm[there_n] = Scale.of(Y_nm[there_n]).bound(Y_nm[there_n])
+    return held_nm
+
+
+def _slopes(below_nm: Array, here_nm: Array) -> Array:
+    """By how much an outcome follows the one of the rung below; shape (m,).
+
+    Least squares, drawn towards what it would be if the order stayed as it is: the ratio of the spreads.
+    """
+    x_nm, y_nm = below_nm - below_nm.mean(axis=0), here_nm - here_nm.mean(axis=0)
+    square_m = (x_nm**2).sum(axis=0)
+    expected_m = np.sqrt((y_nm**2).sum(axis=0) / np.where(square_m > 0, square_m, 1.0))
+    rest_m = ((y_nm - expected_m * x_nm) ** 2).mean(axis=0)
+    doubt_m = np.where(expected_m > 0, (_SLOPE_DOUBT * expected_m) ** 2, 1.0)
+    weight_m = rest_m / doubt_m
+    total_m = square_m + weight_m
+    return np.asarray(((x_nm * y_nm).sum(axis=0) + weight_m * expected_m) / np.where(total_m > 0, total_m, 1.0))
+
+
+def _total(steps: Sequence[Surrogate], slopes_rm: Array, outcome: int) -> Total:
+    """An outcome at the highest rung in its own units."""
+    offset, parts = 0.0, []
+    for rung, step in enumerate(steps):
+        n = len(step.X_nf)
+        weight = float(slopes_rm[rung:, outcome].prod())
+        zero_1m, _ = step.scale.restore(*np.zeros((2, 1, slopes_rm.shape[1])))
+        unit = float(step.scale.own_units_m()[outcome])
+        if rung:
+            unit *= math.sqrt((n - 1) / (n - 3))  # a variance that so few have told: that of Student's t
+        offset += weight * float(zero_1m[0, outcome])
+        parts.append(Part(step.posteriors[outcome], weight * unit))
+    return Total(offset, tuple(parts))
