@@ -55,6 +55,34 @@ class Proposal:
     notes: Mapping[str, Any] = field(default_factory=dict)
     fit_s: float = field(default=0.0, compare=False)
 
+    @property
+    def promises(self) -> Promises | None:
+        """What the algorithm expects of paused trials, where it has a model of them."""
+        noted = self.notes.get(_PROMISES)
+        if noted is None:
+            return None
+        trials = {int(trial): value for trial, value in noted["trials"].items()}
+        return Promises(below=noted["below"], trials=trials)
+
+
+_PROMISES = "promises"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promises:
+    """The paused trials that are worth more than a new one, the more the larger their value.
+
+    Of trials at resources from `below` on nothing is said.
+    """
+
+    below: float
+    trials: Mapping[int, float]
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """As plain data, for a proposal's notes."""
+        return {_PROMISES: {"below": self.below, "trials": {str(i): value for i, value in self.trials.items()}}}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:

@@ -41,7 +41,7 @@ def test_the_gain_is_what_many_draws_of_a_result_give() -> None:
     """The knowledge gradient by its definition: draw a result, condition on it, look at the best mean."""
     knowledge = bowl(noise=0.1)
     candidate_f = np.array([0.43])
-    posterior, noise_k = knowledge.surrogate.posteriors[0], knowledge.surrogate.noises[0]
+    posterior, noise_k = knowledge.model.posteriors[0], knowledge.model.noises[0]
     X_cf = torch.from_numpy(np.concatenate([knowledge.leaders_bf, candidate_f[None]]))
     mean_kc = posterior(X_cf)[0][..., 0]
     covariance_kcc = posterior.covariance(X_cf, X_cf)

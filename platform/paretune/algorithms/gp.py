@@ -27,6 +27,7 @@ from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.knowledge import Knowledge, learn
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
+from paretune.algorithms._gp.promise import promises
 from paretune.algorithms._gp.replication import may_repeat, worth_repeating
 from paretune.algorithms._gp.settings import GP
 from paretune.algorithms._gp.table import results
@@ -109,13 +110,15 @@ class GaussianProcess:
         names = self._objectives.outcome_names
         with reproducible(seed := int(rng.integers(2**31))):
             chosen = self._chosen(knowledge, history, waiting, seed)
-            mean_1o, sd_1o = knowledge.surrogate.predict(self._encoding.features([chosen.config]))
+            chosen_1f = self._encoding.features([chosen.config])
+            mean_1o, sd_1o = knowledge.model.predict(chosen_1f)
+            promised = self._promises(knowledge, history, chosen_1f)
         return replace(
             chosen,
             mean=self._objectives.natural(mean_1o[0]),
             sd=dict(zip(names, sd_1o[0].tolist(), strict=True)),
-            fit=dict(zip(names, knowledge.surrogate.hyperparameters(self._encoding.labels), strict=True)),
-            notes=self._trust(knowledge),
+            fit=dict(zip(names, knowledge.model.hyperparameters(self._encoding.labels), strict=True)),
+            notes={**self._trust(knowledge), **promised},
             fit_s=fit_s,
         )
 
@@ -134,8 +137,14 @@ class GaussianProcess:
             )
             fit_s = time.perf_counter() - began
             chosen = self._chosen(knowledge, history, waiting, seed)
+            promised = self._promises(knowledge, history, self._encoding.features([chosen.config]))
         weights = dict(zip(self._objectives.names, weights_m.tolist(), strict=True))
-        return replace(chosen, notes={"weights": weights}, fit_s=fit_s)
+        return replace(chosen, notes={"weights": weights, **promised}, fit_s=fit_s)
+
+    def _promises(self, knowledge: Knowledge, history: Sequence[Observation], chosen_1f: Array) -> dict[str, Any]:
+        paused = [seen.trial for seen in history if seen.status == "paused"]
+        promised = promises(knowledge, paused, chosen_1f[0])
+        return {} if promised is None else promised.note
 
     def _trust(self, knowledge: Knowledge) -> dict[str, Any]:
         """How much each earlier study is believed to tell of each objective, 0 to 1; nothing of those that are not."""
@@ -191,7 +200,7 @@ class GaussianProcess:
         self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
     ) -> Candidate:
         acquisition = Acquisition(
-            knowledge.surrogate,
+            knowledge.model,
             leaders_bf=knowledge.leaders_bf,
             pending_pf=self._encoding.features(waiting),
             reference_m=knowledge.reference_m,

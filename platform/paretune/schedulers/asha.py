@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paretune.records import ENDINGS, Event, Report
+from paretune.records import ENDINGS, Event, Promises, Report
 from paretune.schedulers._base import Decision, Training
 from paretune.schedulers._levels import levels, reached, whole
 from paretune.schedulers._rung import Rung, rung, usable
@@ -23,6 +23,9 @@ class AsynchronousHalving:
     no trial will be started any more, the best of a rung goes on however few there are, so that one is trained to the
     end. A trial that diverges counts as the worst result of its next rung, one that fails counts nowhere. A report that
     jumps over rungs counts at the highest of them.
+
+    Where the algorithm knows which paused trials are worth more than a new one (see `Promises`), these are promoted,
+    and not those with the best scores.
     """
 
     Settings = ASHA
@@ -36,7 +39,8 @@ class AsynchronousHalving:
         self._shares = _shares(len(self._levels) + 1, settings)
         self._rungs = [[rung(training.objectives) for _ in self._levels] for _ in self._shares]
         self._next: dict[int, int] = {}  # trial -> index of its next rung
-        self._waits: dict[int, Rung] = {}  # where a trial is paused
+        self._waits: dict[int, tuple[int, int]] = {}  # bracket and rung where a trial is paused
+        self._promises = Promises(below=0.0, trials={})  # the latest
 
     def on_report(self, report: Report) -> Decision:
         trial, at = report.trial, reached(self._levels, report.resource)
@@ -49,35 +53,48 @@ class AsynchronousHalving:
         if not usable(report.metrics, self._objectives):
             here.leave(trial)
             return "stop"
-        return self._promoted_or_paused(here, trial) if self._promotes else self._judged(here, trial)
+        return self._promoted_or_paused(bracket, at, trial) if self._promotes else self._judged(here, trial)
 
     def on_event(self, event: Event) -> None:
         assert event.trial is not None
+        if event.kind == "suggested" and event.suggestion is not None:
+            self._promises = event.suggestion.proposal.promises or self._promises
         if event.kind == "promoted" or event.kind in ENDINGS:
             waits = self._waits.pop(event.trial, None)
             if waits is not None:
-                waits.leave(event.trial)
+                bracket, at = waits
+                self._rungs[bracket][at].leave(event.trial)
         if event.kind == "diverged":
             self._diverged(event.trial)
 
     def next_promotion(self, *, last: bool) -> int | None:
         for at in reversed(range(len(self._levels))):
-            for bracket in self._rungs:
-                best = bracket[at].waiting(max(len(bracket[at]) // self._factor, int(last)))
+            for bracket in range(len(self._rungs)):
+                best = self._best(bracket, at, last=last)
                 if best is not None:
                     return best
         return None
+
+    def _best(self, bracket: int, at: int, *, last: bool) -> int | None:
+        """Who goes on from a rung next."""
+        here = self._rungs[bracket][at]
+        if not last and self._levels[at] < self._promises.below:
+            promising = [trial for trial in self._promises.trials if self._waits.get(trial) == (bracket, at)]
+            return max(promising, key=self._promises.trials.__getitem__, default=None)
+        return here.waiting(max(len(here) // self._factor, int(last)))
 
     def _judged(self, here: Rung, trial: int) -> Decision:
         here.leave(trial)
         share = len(here) // self._factor
         return "continue" if share == 0 or here.better(trial) < share else "stop"
 
-    def _promoted_or_paused(self, here: Rung, trial: int) -> Decision:
-        if here.waiting(len(here) // self._factor) == trial:
+    def _promoted_or_paused(self, bracket: int, at: int, trial: int) -> Decision:
+        here = self._rungs[bracket][at]
+        by_score = self._levels[at] >= self._promises.below
+        if by_score and here.waiting(len(here) // self._factor) == trial:
             here.leave(trial)
             return "continue"  # the workers that a pause would free would take it up again
-        self._waits[trial] = here
+        self._waits[trial] = bracket, at
         return "pause"
 
     def _diverged(self, trial: int) -> None:

@@ -17,10 +17,9 @@ import torch
 from scipy.stats import norm, qmc
 
 from paretune.algorithms._gp.belief import Belief
-from paretune.algorithms._gp.boxes import Boxes
 from paretune.algorithms._gp.criteria import CRITERIA, View
 from paretune.algorithms._gp.feasibility import Feasibility
-from paretune.algorithms._gp.improvement import log_expected_improvement, log_expected_overlap, log_mean_exp
+from paretune.algorithms._gp.gain import Gain, log_within
 from paretune.algorithms._gp.model import Model, Process
 
 Array = npt.NDArray[np.float64]
@@ -75,48 +74,22 @@ class Acquisition:
         self._posteriors = [posterior for posterior, _ in grown]
         values_kspo = torch.stack([values_ksp for _, values_ksp in grown], dim=-1)
         kept_ksp = (values_kspo <= torch.from_numpy(limits_o)).all(-1)
-        values_kspm = values_kspo[..., :m]
-        if m == 1:
-            worst = values_kspm.amax() + 1.0
-            self._best_k1s = torch.where(kept_ksp, values_kspm[..., 0], worst).amin(-1)[:, None, :]
-            self._criterion = (
-                None
-                if criterion is None
-                else CRITERIA[criterion](_view(model.posteriors[0], leaders_bf, pending_pf, anchors_af, seed))
-            )
-        else:
-            self._boxes = Boxes(values_kspm, kept_ksp, torch.from_numpy(reference_m))
+        self._gain = Gain(values_kspo[..., :m], kept_ksp, torch.from_numpy(reference_m))
+        self._criterion = (
+            None
+            if criterion is None
+            else CRITERIA[criterion](_view(model.posteriors[0], leaders_bf, pending_pf, anchors_af, seed))
+        )
 
     def __call__(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The value of each point by itself; shape (t,)."""
         moments = [posterior(X_tf) for posterior in self._posteriors]
-        if self._m > 1:
-            value_t = self._growth(moments[: self._m])
-        elif self._criterion is not None:
-            value_t = self._criterion(X_tf)
-        else:
-            value_t = self._improvement(*moments[0])
+        value_t = self._gain(moments[: self._m]) if self._criterion is None else self._criterion(X_tf)
         for j, limit in self._limits:
-            mean_kts, sd_kt1 = moments[j]
-            value_t = value_t + _CAUTION * log_mean_exp(torch.special.log_ndtr((limit - mean_kts) / sd_kt1), (0, 2))
+            value_t = value_t + _CAUTION * log_within(moments[j], limit)
         if self._belief is not None:
             value_t = value_t + self._belief(X_tf)
         return value_t if self._feasibility is None else value_t + self._feasibility.log_probability(X_tf)
-
-    def _improvement(self, mean_kts: torch.Tensor, sd_kt1: torch.Tensor) -> torch.Tensor:
-        return log_mean_exp(log_expected_improvement(mean_kts, sd_kt1, self._best_k1s), (0, 2))
-
-    def _growth(self, moments: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-        """Of the hypervolume."""
-        overlaps_ktsc = sum(
-            log_expected_overlap(mean_kts[..., None], sd_kt1[..., None], lower_k1sc, upper_k1sc)
-            for (mean_kts, sd_kt1), lower_k1sc, upper_k1sc in zip(
-                moments, self._boxes.lower, self._boxes.upper, strict=True
-            )
-        )
-        assert isinstance(overlaps_ktsc, torch.Tensor)
-        volumes_kts = torch.logsumexp(overlaps_ktsc.masked_fill(~self._boxes.real_k1sc, -torch.inf), -1)
-        return log_mean_exp(volumes_kts, (0, 2))
 
 
 def _view(known: Process, leaders_bf: Array, pending_pf: Array, anchors_af: Array | None, seed: int) -> View:

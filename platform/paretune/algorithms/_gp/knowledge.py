@@ -28,6 +28,8 @@ from paretune.space import Config
 
 Array = npt.NDArray[np.float64]
 
+_MEMBERS_LADDER = 4  # of each step, so that a suggestion takes no longer than without rungs
+
 _LEADERS = 10
 _LEADERS_SEVERAL = 30
 _LEADERS_MANY = 20  # from three objectives on: boxes
@@ -38,10 +40,13 @@ _LEADERS_MANY = 20  # from three objectives on: boxes
 class Knowledge:
     """Fitted models and what they were fitted to; `reference_m` and `limits_o` are standardised.
 
+    `trials` are those in the regression, X_nf their model inputs.
     `trust` has the weights of the earlier studies in each objective's prior mean, by name.
     """
 
-    surrogate: Model
+    model: Model
+    trials: list[int]
+    X_nf: Array
     feasibility: Feasibility | None
     leaders: list[Config]
     leaders_bf: Array
@@ -91,31 +96,35 @@ def learn(
         "dimensions": d,
         "kernel": kernel,
         "keep_m": keep_o,
+        "settled": table.settled,
+        "warp": warp,
         "bent_f": encoding.bendable if bend else None,
         "priors": [*expected, *(None for _ in others)],
     }
-    surrogate: Model
+    model: Model
     if len(table.rungs) > 1:
-        ladder = climb(X_nf, table.Y_rno, table.rungs, errors_rnm=table.errors_rno, members=_members(0, m), **manner)
-        surrogate, Y_no = ladder, ladder.final_nm
+        members = min(_members(0, m), _MEMBERS_LADDER)
+        model = climb(X_nf, table.Y_rno, table.rungs, errors_rnm=table.errors_rno, members=members, **manner)
     else:
         members = _members(len(X_nf), m)
-        surrogate = fit(
-            X_nf, Y_no, errors_nm=table.errors_rno[0], members=members, settled=table.settled, warp=warp, **manner
-        )
+        model = fit(X_nf, Y_no, errors_nm=table.errors_rno[0], members=members, **manner)
 
-    scaled_limits_o = np.where(np.isfinite(limits_o), surrogate.scale.apply(limits_o), np.inf)
-    predicted_no, _ = surrogate.predict(X_nf)
-    leading = _leading(predicted_no[:, :m], surrogate.scale.apply(Y_no) - scaled_limits_o)
-    bounded_nm = surrogate.scale.bound(Y_no)[:, :m]
+    scaled_limits_o = np.where(np.isfinite(limits_o), model.scale.apply(limits_o), np.inf)
+    predicted_no, _ = model.predict(X_nf)
+    if len(table.rungs) > 1:
+        Y_no = predicted_no  # few have one of their own
+    leading = _leading(predicted_no[:, :m], model.scale.apply(Y_no) - scaled_limits_o)
+    bounded_nm = model.scale.bound(Y_no)[:, :m]
     feasible_n = np.all(Y_no <= limits_o, axis=1)
     reference_m = _reference(bounded_nm[feasible_n] if feasible_n.any() else bounded_nm, given_m, wide=wide)
     return Knowledge(
-        surrogate=surrogate,
+        model=model,
+        trials=table.trials,
+        X_nf=X_nf,
         feasibility=_feasibility(history, objectives, encoding),
         leaders=[table.configs[i] for i in leading],
         leaders_bf=X_nf[leading],
-        reference_m=surrogate.scale.apply(np.array([*reference_m, *others]))[:m],
+        reference_m=model.scale.apply(np.array([*reference_m, *others]))[:m],
         limits_o=scaled_limits_o,
         trust=[{} if prior is None else dict(prior.weights) for prior in expected],
     )

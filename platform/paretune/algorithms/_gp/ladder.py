@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from paretune.algorithms._gp.calibration import rounded
+from paretune.algorithms._gp.calibration import Manner, calibrate, rounded
 from paretune.algorithms._gp.input_warp import Bent
-from paretune.algorithms._gp.model import moments, predict
+from paretune.algorithms._gp.model import predict
 from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.prior import Prior
 from paretune.algorithms._gp.settings import Kernel
@@ -34,7 +33,7 @@ Array = npt.NDArray[np.float64]
 ENOUGH = 4
 """Trials that a rung needs before anything is judged there: a spread of changes comes from three at least."""
 
-_MANY = 120  # trials from which one set of hyperparameters says nearly all, and several take too long
+_MANY = 60  # trials from which one set of hyperparameters says nearly all, and several take too long
 
 _SLOPE_DOUBT = 0.5  # standard deviation of a slope beforehand, as a share of it
 
@@ -43,8 +42,8 @@ _SLOPE_DOUBT = 0.5  # standard deviation of a slope beforehand, as a share of it
 class Ladder:
     """The fitted processes, lowest rung first, and the outcome at the highest one as their sum.
 
-    `rungs` are the resources, `slopes_rm` leads from each rung to the next one. `final_nm` is
-    what the trials are expected to have at the highest rung, noise and all that is particular to a trial taken away.
+    `rungs` are the resources; outcomes are standardised at each by itself, `Z_rnm`, and `slopes_rm` leads from each
+    rung to the next one. `scale` is that of the highest rung.
     """
 
     posteriors: tuple[Total, ...]
@@ -52,7 +51,7 @@ class Ladder:
     rungs: tuple[float, ...]
     slopes_rm: Array
     steps: tuple[Surrogate, ...]
-    final_nm: Array
+    Z_rnm: Array
 
     def predict(self, X_tf: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the noise-free minimised outcomes in their own units; shapes (t, m)."""
@@ -84,75 +83,84 @@ def climb(
     errors_rnm: Array,
     keep_m: Array,
     members: int,
-    bent_f: tuple[bool, ...] | None = None,
-    priors: Sequence[Prior | None] | None = None,
+    settled: int,
+    warp: bool = False,
+    bent_f: Bent | None = None,
+    priors: Sequence[Prior | None] = (),
 ) -> Ladder:
     """Fit a ladder to trials in their order, all of which reached the first rung; see `surrogate.fit` for the rest.
 
-    `members` are those of a step with up to 120 trials, one with more has one; `priors` are of the first rung.
+    `members` are those of a step with up to 60 trials, one with more has one; `priors` are of the first rung. A warp
+    that fits the first rung is taken for all of them, each from its own best result upwards.
     """
-    held_rnm = np.array([_held(Y_nm) for Y_nm in Y_rnm])
-    steps = [_step(X_nf, held_rnm[0], errors_rnm[0], dimensions, kernel, members, bent_f, keep_m=keep_m, priors=priors)]
+    manner = Manner(dimensions=dimensions, kernel=kernel, bent_f=bent_f)
+    strength_m = _strength(X_nf, Y_rnm[0], errors_rnm[0], keep_m, settled, replace(manner, warp=warp), priors)
+    scales = [Scale.of(_reached(Y_nm), keep_m, strength_m) for Y_nm in Y_rnm]
+    Z_rnm = np.array([scale.apply(Y_nm) for scale, Y_nm in zip(scales, Y_rnm, strict=True)])
+    errors_rnm = np.sqrt([scale.variances(*pair) for scale, *pair in zip(scales, Y_rnm, errors_rnm, strict=True)])
+    first = scales[0].apply(keep_m[None])[0]
+    steps = [_step(X_nf, Z_rnm[0], errors_rnm[0], manner, members, keep_m=first, priors=priors)]
     slopes_rm = np.ones((len(rungs) - 1, Y_rnm.shape[2]))
     for rung in range(1, len(rungs)):
-        below_nm, here_nm = held_rnm[rung - 1], held_rnm[rung]
+        below_nm, here_nm = Z_rnm[rung - 1], Z_rnm[rung]
         both_n = ~np.isnan(below_nm + here_nm).any(axis=1)
         slope_m = slopes_rm[rung - 1] = _slopes(below_nm[both_n], here_nm[both_n])
         change_nm = here_nm - slope_m * below_nm
         errors_nm = np.hypot(errors_rnm[rung], slope_m * errors_rnm[rung - 1])
-        steps.append(_step(X_nf[both_n], change_nm[both_n], errors_nm[both_n], dimensions, kernel, members, bent_f))
-
-    totals = [_total(steps, slopes_rm, j) for j in range(Y_rnm.shape[2])]
-    X = torch.from_numpy(X_nf)
-    with torch.no_grad():
-        final_nm = np.stack([moments(total, X)[0] for total in totals], axis=1)
-    scale = Scale.of(final_nm, keep_m)
-    units_m = scale.own_units_m()
-    zero_m = scale.restore(np.zeros_like(final_nm[:1]), np.zeros_like(final_nm[:1]))[0][0]
+        steps.append(_step(X_nf[both_n], change_nm[both_n], errors_nm[both_n], manner, members))
     return Ladder(
-        posteriors=tuple(total.rescaled(zero_m[j], units_m[j]) for j, total in enumerate(totals)),
-        scale=scale,
+        posteriors=tuple(_total(steps, slopes_rm, j) for j in range(Y_rnm.shape[2])),
+        scale=scales[-1],
         rungs=tuple(rungs),
         slopes_rm=slopes_rm,
         steps=tuple(steps),
-        final_nm=final_nm,
+        Z_rnm=Z_rnm,
     )
+
+
+def _strength(
+    X_nf: Array,
+    Y_nm: Array,
+    errors_nm: Array,
+    keep_m: Array,
+    settled: int,
+    manner: Manner,
+    priors: Sequence[Prior | None],
+) -> Array:
+    """Of the warp that fits the settled outcomes best; shape (m,)."""
+    if not manner.warp or any(prior is not None for prior in priors):
+        return np.zeros(Y_nm.shape[1])
+    return calibrate(X_nf[:settled], Y_nm[:settled], errors_nm[:settled], keep_m, manner).scale.strength_m
 
 
 def _step(
     X_nf: Array,
-    Y_nm: Array,
+    Z_nm: Array,
     errors_nm: Array,
-    dimensions: int,
-    kernel: Kernel,
+    manner: Manner,
     members: int,
-    bent_f: Bent | None,
     *,
     keep_m: Array | None = None,
-    priors: Sequence[Prior | None] | None = None,
+    priors: Sequence[Prior | None] = (),
 ) -> Surrogate:
     n = len(X_nf)
     return fit(
         X_nf,
-        Y_nm,
-        dimensions=dimensions,
-        kernel=kernel,
+        Z_nm,
+        dimensions=manner.dimensions,
+        kernel=manner.kernel,
         errors_nm=errors_nm,
         keep_m=keep_m,
         members=members if n <= _MANY else 1,
         settled=rounded(n),
-        bent_f=bent_f,
+        bent_f=manner.bent_f,
         priors=priors,
     )
 
 
-def _held(Y_nm: Array) -> Array:
-    """Outcomes of one rung with what explodes held back (see `Scale.of`); what is missing stays so."""
-    held_nm = np.full_like(Y_nm, np.nan)
-    there_n = ~np.isnan(Y_nm).any(axis=1)
-    if there_n.any():
-        held_nm[there_n] = Scale.of(Y_nm[there_n]).bound(Y_nm[there_n])
-    return held_nm
+def _reached(Y_nm: Array) -> Array:
+    """The outcomes of the trials that got there."""
+    return np.asarray(Y_nm[~np.isnan(Y_nm).any(axis=1)])
 
 
 def _slopes(below_nm: Array, here_nm: Array) -> Array:
@@ -171,15 +179,22 @@ def _slopes(below_nm: Array, here_nm: Array) -> Array:
 
 
 def _total(steps: Sequence[Surrogate], slopes_rm: Array, outcome: int) -> Total:
-    """An outcome at the highest rung in its own units."""
+    """An outcome at the highest rung, standardised as it is there."""
     offset, parts = 0.0, []
     for rung, step in enumerate(steps):
-        n = len(step.X_nf)
         weight = float(slopes_rm[rung:, outcome].prod())
-        zero_1m, _ = step.scale.restore(*np.zeros((2, 1, slopes_rm.shape[1])))
-        unit = float(step.scale.own_units_m()[outcome])
-        if rung:
-            unit *= math.sqrt((n - 1) / (n - 3))  # a variance that so few have told: that of Student's t
-        offset += weight * float(zero_1m[0, outcome])
+        zero, unit = change_units(step, outcome, first=rung == 0)
+        offset += weight * zero
         parts.append(Part(step.posteriors[outcome], weight * unit))
     return Total(offset, tuple(parts))
+
+
+def change_units(step: Surrogate, outcome: int, *, first: bool) -> tuple[float, float]:
+    """What zero and one of a step's own units are; more than its spread where it rests on few trials.
+
+    A variance that n changes have told is uncertain itself: that of Student's t is larger by (n - 1) / (n - 3).
+    """
+    n, m = step.Z_nm.shape
+    zero_1m, _ = step.scale.restore(*np.zeros((2, 1, m)))
+    unit = float(step.scale.own_units_m()[outcome])
+    return float(zero_1m[0, outcome]), unit if first else unit * math.sqrt((n - 1) / (n - 3))

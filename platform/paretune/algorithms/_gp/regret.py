@@ -46,7 +46,7 @@ def regret_bound(problem: Problem, history: Sequence[Observation]) -> float | No
     encoding = Encoding(problem.space)
     width = math.sqrt(confidence(len(problem.space), len(known)))
     with reproducible(_SEED):
-        model = learn(history, problem.objectives, encoding, rungs=problem.rungs).surrogate
+        model = learn(history, problem.objectives, encoding, rungs=problem.rungs).model
         X_nf = encoding.features([seen.config for seen in kept])
         found = Search(_optimism(model, width), Cube(encoding), set()).best(
             [kept[0].config], np.random.default_rng(_SEED)

@@ -64,7 +64,7 @@ def worth_repeating(knowledge: Knowledge, candidate_f: Array, *, free_b: npt.NDA
 
 def gains(knowledge: Knowledge, candidate_f: Array) -> Array:
     """By how much one more result of each choice is expected to better the best expected one; shape (c,)."""
-    surrogate, m = knowledge.surrogate, len(knowledge.reference_m)
+    surrogate, m = knowledge.model, len(knowledge.reference_m)
     assert isinstance(surrogate, Surrogate)
     X_cf = torch.from_numpy(np.concatenate([knowledge.leaders_bf, candidate_f[None]]))
     means_okc, slopes_okcc = zip(*(_moves(surrogate, j, X_cf) for j in range(len(surrogate.posteriors))), strict=True)
@@ -121,7 +121,7 @@ def repeated(known: Sequence[Observation], objectives: Objectives, space: Space)
 
 def is_noisy(knowledge: Knowledge, *, dimensions: int) -> bool:
     """Whether the results of any objective cannot be explained without noise."""
-    surrogate, objectives = knowledge.surrogate, range(len(knowledge.reference_m))
+    surrogate, objectives = knowledge.model, range(len(knowledge.reference_m))
     assert isinstance(surrogate, Surrogate)
     return any(_noisy(surrogate, j, dimensions=dimensions) for j in objectives)
 

@@ -34,6 +34,7 @@ class Table:
     The first `settled` trials are settled (see `calibration`). Without rungs there is one, at the end.
     """
 
+    trials: list[int]
     configs: list[Config]
     settled: int
     rungs: tuple[float, ...]
@@ -82,8 +83,10 @@ def tabulate(
             errors_rno[rung, place] = np.clip(objectives.errors(metrics), 0.0, _LARGEST)
     modelled = heights(Y_rno)
     there_n = ~np.isnan(Y_rno[modelled[0]]).any(axis=1)
-    configs = [observation.config for observation, there in zip(known, there_n, strict=True) if there]
+    known = [observation for observation, there in zip(known, there_n, strict=True) if there]
+    configs = [observation.config for observation in known]
     return Table(
+        trials=[observation.trial for observation in known],
         configs=configs,
         settled=int(there_n[:settled].sum()),
         rungs=tuple(rungs[rung] for rung in modelled) if rungs else (),
