@@ -73,6 +73,7 @@ class Trial:
             resource=self.resource,
             metrics=dict(self.metrics),
             curve=dict(self.curve),
+            worker_seconds=self.worker_seconds,
         )
 
 

@@ -109,7 +109,7 @@ class Observation:
     """What became of a suggestion at a resource; `metrics` is empty for a trial that failed before its first report.
 
     A trial that is judged on its way has one for each rung it passes and for each pause, and one more for its end.
-    `curve` has what it reported at the rungs it has passed, lowest first.
+    `curve` has what it reported at the rungs it has passed, lowest first; `worker_seconds` is what its reports took.
     """
 
     trial: int
@@ -118,6 +118,7 @@ class Observation:
     resource: float
     metrics: Metrics
     curve: Mapping[float, Metrics] = field(default_factory=dict)
+    worker_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

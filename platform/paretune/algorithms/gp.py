@@ -75,6 +75,7 @@ class GaussianProcess:
         self._encoding = Encoding(problem.space)
         self._cube = Cube(self._encoding)
         self._initial = settings.initial or _INITIAL
+        self._cost_aware = bool(problem.rungs) if settings.cost_aware is None else settings.cost_aware
         self._learnt: dict[int, tuple[list[Observation], Knowledge]] = {}  # of the last history: faster, not different
         self._lessons: Lessons | None = None  # of the sources, which are fitted when first needed
 
@@ -134,6 +135,7 @@ class GaussianProcess:
                 bend=self._settings.input_warping,
                 weights_m=weights_m,
                 rungs=self._problem.rungs,
+                cost_aware=self._cost_aware,
             )
             fit_s = time.perf_counter() - began
             chosen = self._chosen(knowledge, history, waiting, seed)
@@ -163,6 +165,8 @@ class GaussianProcess:
         .18, .76 only near; .76, .43, .33 only from the worst; 2 to 4 seeds).
         """
         one = len(self._objectives) == 1
+        if one and self._problem.rungs:
+            turn = 1
         learnt = self._learnt.get(turn)
         if learnt is None or learnt[0] != list(history):
             with reproducible(_FIT_SEED):
@@ -178,6 +182,7 @@ class GaussianProcess:
                     warp=one and turn == 0,
                     wide=turn == 1,
                     rungs=self._problem.rungs,
+                    cost_aware=self._cost_aware,
                 )
                 learnt = self._learnt[turn] = list(history), found
         return learnt[1]
@@ -207,6 +212,7 @@ class GaussianProcess:
             limits_o=knowledge.limits_o,
             feasibility=knowledge.feasibility,
             belief=belief(self._encoding, beta=self._settings.belief, results=len(self._results(history))),
+            cost=knowledge.cost,
             criterion=self._settings.acquisition,
             anchors_af=self._anchors(knowledge.leaders, seed) if self._settings.acquisition else None,
             seed=seed,

@@ -17,6 +17,7 @@ import torch
 from scipy.stats import norm, qmc
 
 from paretune.algorithms._gp.belief import Belief
+from paretune.algorithms._gp.cost import Cost
 from paretune.algorithms._gp.criteria import CRITERIA, View
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.gain import Gain, log_within
@@ -41,8 +42,9 @@ class Acquisition:
     """The logarithm of the expected improvement, times the probability of ending well where trials have failed.
 
     `leaders_bf` are the observed points that may be the best (or on the front), `pending_pf` what is under way;
-    `limits_o` are infinite where there is none; `belief` is what the user's beliefs add. For one objective another
-    `criterion` may stand for noisy expected improvement (see `criteria`); `anchors_af` are points all over the space.
+    `limits_o` are infinite where there is none; `belief` is what the user's beliefs add, and improvement is per `cost`
+    where there is one. For one objective another `criterion` may stand for noisy expected improvement (see `criteria`);
+    `anchors_af` are points all over the space.
     """
 
     def __init__(
@@ -55,11 +57,12 @@ class Acquisition:
         limits_o: Array,
         feasibility: Feasibility | None,
         belief: Belief | None = None,
+        cost: Cost | None = None,
         criterion: str | None = None,
         anchors_af: Array | None = None,
         seed: int,
     ) -> None:
-        self._feasibility, self._belief = feasibility, belief
+        self._feasibility, self._belief, self._cost = feasibility, belief, cost
         self._limits = [(j, float(limit)) for j, limit in enumerate(limits_o) if np.isfinite(limit)]
         imagined_pf = torch.from_numpy(np.concatenate([leaders_bf, pending_pf]))
         self._m = m = len(reference_m)
@@ -89,6 +92,8 @@ class Acquisition:
             value_t = value_t + _CAUTION * log_within(moments[j], limit)
         if self._belief is not None:
             value_t = value_t + self._belief(X_tf)
+        if self._cost is not None:
+            value_t = value_t - self._cost(X_tf)
         return value_t if self._feasibility is None else value_t + self._feasibility.log_probability(X_tf)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from paretune.algorithms._gp.cost import Cost, learn_cost
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.ladder import climb
@@ -41,7 +42,8 @@ class Knowledge:
     """Fitted models and what they were fitted to; `reference_m` and `limits_o` are standardised.
 
     `trials` are those in the regression, X_nf their model inputs.
-    `trust` has the weights of the earlier studies in each objective's prior mean, by name.
+    `trust` has the weights of the earlier studies in each objective's prior mean, by name; `cost` is None where it does
+    not count.
     """
 
     model: Model
@@ -53,6 +55,7 @@ class Knowledge:
     reference_m: Array
     limits_o: Array
     trust: list[dict[str, float]]
+    cost: Cost | None
 
 
 def learn(
@@ -67,13 +70,15 @@ def learn(
     wide: bool = False,
     weights_m: Array | None = None,
     rungs: Sequence[float] = (),
+    cost_aware: bool = False,
 ) -> Knowledge:
     """Fit the models; `history` must hold at least one result.
 
     `lessons` are what earlier studies teach. With `bend` numbers may be bent; with `warp` a single objective may be
     warped; with `wide` a reference that is not given is the worst of the results; with `weights_m` the objectives are
     scalarised to one, which comes before the outcomes under a limit. With `rungs` all outcomes are those expected at
-    the highest rung that enough trials have reached, judged by all rungs of all trials (see `ladder`).
+    the highest rung that enough trials have reached, judged by all rungs of all trials (see `ladder`). With
+    `cost_aware` costs are learnt too.
     """
     m, limits_o, given_m = len(objectives), objectives.limits(), objectives.reference_point()
     table = tabulate(history, objectives, encoding, rungs)
@@ -127,6 +132,7 @@ def learn(
         reference_m=model.scale.apply(np.array([*reference_m, *others]))[:m],
         limits_o=scaled_limits_o,
         trust=[{} if prior is None else dict(prior.weights) for prior in expected],
+        cost=learn_cost(history, encoding) if cost_aware else None,
     )
 
 

@@ -26,7 +26,7 @@ from paretune.records import Promises
 Array = npt.NDArray[np.float64]
 
 _MOST = 1
-"""Of one suggestion, so that no more trials go on than are begun: what one of them gives changes what others promise."""
+"""Of one suggestion, so that no more go on than are begun: what one of them gives changes what others promise."""
 
 
 def promises(knowledge: Knowledge, paused: Collection[int], candidate_f: Array) -> Promises | None:
@@ -39,7 +39,7 @@ def promises(knowledge: Knowledge, paused: Collection[int], candidate_f: Array) 
         return None
     gain, length = _gain(knowledge, ladder), ladder.rungs[-1]
     unknown_to = np.zeros((1, len(knowledge.limits_o)))
-    new = _promise(knowledge, ladder, gain, -1, candidate_f[None], unknown_to)[0] - math.log(length)
+    (new,) = _promise(knowledge, ladder, gain, -1, candidate_f[None], unknown_to) - math.log(length)
     waiting_n = np.isin(knowledge.trials, list(paused))
     height_n = (~np.isnan(ladder.Z_rnm).any(axis=2)).cumsum(axis=0).argmax(axis=0)  # the highest rung of each
     rates: dict[int, float] = {}
@@ -65,13 +65,16 @@ def _gain(knowledge: Knowledge, ladder: Ladder) -> Gain:
 
 
 def _promise(knowledge: Knowledge, ladder: Ladder, gain: Gain, rung: int, X_tf: Array, Z_to: Array) -> Array:
-    """Of configurations whose outcomes at a rung are known, or none of them (-1); shape (t,)."""
+    """Gain per cost of configurations whose outcomes at a rung are known, or none of them (-1); shape (t,)."""
     X = torch.from_numpy(X_tf)
     moments = [_forecast(ladder, outcome, rung, X, torch.from_numpy(z_t)) for outcome, z_t in enumerate(Z_to.T)]
     promise_t = gain(moments[: len(knowledge.reference_m)])
     for outcome, limit in enumerate(knowledge.limits_o):
         if np.isfinite(limit):
             promise_t = promise_t + log_within(moments[outcome], float(limit))
+    if knowledge.cost is not None:
+        with torch.no_grad():
+            promise_t = promise_t - knowledge.cost(X)
     return np.asarray(promise_t.numpy())
 
 
