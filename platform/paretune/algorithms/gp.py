@@ -33,7 +33,7 @@ from paretune.algorithms._gp.settings import GP
 from paretune.algorithms._gp.table import results
 from paretune.algorithms._gp.transfer import Lessons, lessons_of
 from paretune.algorithms._initial import next_initial
-from paretune.algorithms._untried import keys, sobol_points
+from paretune.algorithms._untried import Tried, keys, sobol_points
 from paretune.errors import AlgorithmError
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Config
@@ -77,10 +77,11 @@ class GaussianProcess:
         self._initial = settings.initial or _INITIAL
         self._cost_aware = bool(problem.rungs) if settings.cost_aware is None else settings.cost_aware
         self._learnt: dict[int, tuple[list[Observation], Knowledge]] = {}  # of the last history: faster, not different
+        self._tried = Tried(problem.space)
         self._lessons: Lessons | None = None  # of the sources, which are fitted when first needed
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_learnt": {}, "_lessons": None}
+        return {**self.__dict__, "_learnt": {}, "_tried": Tried(self._space), "_lessons": None}
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
@@ -218,7 +219,7 @@ class GaussianProcess:
             seed=seed,
         )
         under_way = {self._space.key(config) for config in waiting}
-        tried = under_way | keys(self._space, history, [])
+        tried = under_way | self._tried.keys(history, [])
         for taken in (tried, under_way, set[Any]()):  # an exhausted space is tried again, what is under way last
             found = Search(acquisition, self._cube, taken).best(knowledge.leaders, np.random.default_rng(seed))
             if found is not None:

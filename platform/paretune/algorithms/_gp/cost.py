@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from paretune.algorithms._gp.calibration import rounded
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.surrogate import fit
 from paretune.records import Observation
@@ -19,7 +20,7 @@ from paretune.records import Observation
 Array = npt.NDArray[np.float64]
 
 _ENOUGH = 5  # trials before costs are told apart
-_MOST = 200  # the latest trials: costs are smooth, and change with the load of a cluster
+_MOST = 150  # trials, evenly spaced: costs are smooth
 
 
 class Cost:
@@ -36,8 +37,10 @@ class Cost:
 
 
 def learn_cost(history: Sequence[Observation], encoding: Encoding) -> Cost | None:
-    """The cost, from all trials that have used some resource; None while they are few, or all cost the same."""
-    known = [seen for seen in history if seen.resource > 0 and seen.worker_seconds > 0][-_MOST:]
+    """The cost, from the settled trials that used some resource; None while they are few, or all cost the same."""
+    known = [seen for seen in history if seen.resource > 0 and seen.worker_seconds > 0]
+    settled = rounded(len(known))
+    known = [known[i] for i in np.unique(np.linspace(0, settled - 1, min(settled, _MOST)).round().astype(np.intp))]
     cost_n = np.array([seen.worker_seconds / seen.resource for seen in known])
     if len(known) < _ENOUGH or np.ptp(cost_n) == 0:
         return None
