@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from paretune.algorithms._base import Problem
 from paretune.algorithms._earlier import next_earlier
@@ -24,6 +25,7 @@ from paretune.algorithms._gp.belief import belief
 from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
+from paretune.algorithms._gp.joint import TOGETHER, improved
 from paretune.algorithms._gp.knowledge import Knowledge, learn
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
@@ -68,6 +70,12 @@ class GaussianProcess:
                 f"algorithm: gp: acquisition: {settings.acquisition} is for one objective, got {m}",
                 hint="leave it out: the hypervolume's expected improvement serves several",
             )
+        if settings.batch == "joint" and settings.acquisition not in (None, "log_ei"):
+            raise AlgorithmError(
+                f"algorithm: gp: batch: joint is for expected improvement, got {settings.acquisition}",
+                hint="leave acquisition out, or batch",
+            )
+        self.joint = settings.batch == "joint" and m <= MOST
         self._problem = problem
         self._space, self._objectives, self._seed = problem.space, problem.objectives, problem.seed
         self._settings = settings
@@ -85,10 +93,11 @@ class GaussianProcess:
     ) -> list[Proposal]:
         learnable = len(history) >= self._initial and len(self._results(history)) >= 2
         ahead: list[Suggestion | Proposal] = list(pending)
-        for _ in range(n):
+        while (left := len(pending) + n - len(ahead)) > 0:
             trials = len(history) + len(ahead)
             if learnable:
-                ahead.append(self._modelled(history, [entry.config for entry in ahead], rng))
+                together = min(left, TOGETHER) if self.joint else 1
+                ahead += self._modelled(history, [entry.config for entry in ahead], rng, n=together)
             else:
                 tried = keys(self._space, history, ahead)
                 ahead.append(
@@ -100,24 +109,30 @@ class GaussianProcess:
     def _results(self, history: Sequence[Observation]) -> list[Observation]:
         return results(history, self._objectives, self._problem.rungs)
 
-    def _modelled(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
+    def _modelled(
+        self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator, *, n: int
+    ) -> list[Proposal]:
+        """n proposals that see the history in the same way."""
         if len(self._objectives) > MOST:
-            return self._scalarised(history, waiting, rng)
+            return [self._scalarised(history, waiting, rng)]
         began = time.perf_counter()
-        knowledge = self._learn(history, turn=(len(history) + len(waiting)) % 2)
-        fit_s = time.perf_counter() - began
+        knowledge = self._learn(history, turn=(len(history) + len(waiting)) // n % 2)
+        fit_s = (time.perf_counter() - began) / n
         names = self._objectives.outcome_names
         with reproducible(seed := int(rng.integers(2**31))):
-            chosen = self._chosen(knowledge, history, waiting, seed)
-            mean_1o, sd_1o = knowledge.surrogate.predict(self._encoding.features([chosen.config]))
-        return replace(
-            chosen,
-            mean=self._objectives.natural(mean_1o[0]),
-            sd=dict(zip(names, sd_1o[0].tolist(), strict=True)),
-            fit=dict(zip(names, knowledge.surrogate.hyperparameters(self._encoding.labels), strict=True)),
-            notes=self._trust(knowledge),
-            fit_s=fit_s,
-        )
+            chosen = self._batch(knowledge, history, waiting, seed, n=n)
+            mean_no, sd_no = knowledge.surrogate.predict(self._encoding.features([one.config for one in chosen]))
+        return [
+            replace(
+                one,
+                mean=self._objectives.natural(mean_o),
+                sd=dict(zip(names, sd_o.tolist(), strict=True)),
+                fit=dict(zip(names, knowledge.surrogate.hyperparameters(self._encoding.labels), strict=True)),
+                notes=self._trust(knowledge),
+                fit_s=fit_s,
+            )
+            for one, mean_o, sd_o in zip(chosen, mean_no, sd_no, strict=True)
+        ]
 
     def _scalarised(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
         weights_m = draw_weights(len(self._objectives), rng)
@@ -173,6 +188,29 @@ class GaussianProcess:
                 learnt = self._learnt[turn] = list(history), found
         return learnt[1]
 
+    def _batch(
+        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int, *, n: int
+    ) -> list[Proposal]:
+        """n proposals, each given those before it; the new configurations among several are then moved jointly."""
+        chosen: list[Proposal] = []
+        for _ in range(n):
+            chosen.append(self._chosen(knowledge, history, [*waiting, *(one.config for one in chosen)], seed))
+        if n == 1:
+            return chosen
+        again = [one for one in chosen if one.origin == "replicate"]
+        ahead = [*waiting, *(one.config for one in again)]
+
+        def best(others: Sequence[Config]) -> Candidate:
+            return self._search(knowledge, history, [*ahead, *others], seed)
+
+        def added(config: Config, others: Sequence[Config]) -> float:
+            acquisition = self._acquisition(knowledge, history, [*ahead, *others], seed)
+            with torch.no_grad():
+                return float(acquisition(torch.from_numpy(self._encoding.features([config]))))
+
+        found = improved([one.config for one in chosen if one.origin != "replicate"], best, added)
+        return [*again, *(Proposal(config=one.config, origin="model", acquisition=one.value) for one in found)]
+
     def _chosen(
         self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
     ) -> Proposal:
@@ -190,7 +228,19 @@ class GaussianProcess:
     def _search(
         self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
     ) -> Candidate:
-        acquisition = Acquisition(
+        acquisition = self._acquisition(knowledge, history, waiting, seed)
+        under_way = {self._space.key(config) for config in waiting}
+        tried = under_way | keys(self._space, history, [])
+        for taken in (tried, under_way, set[Any]()):  # an exhausted space is tried again, what is under way last
+            found = Search(acquisition, self._cube, taken).best(knowledge.leaders, np.random.default_rng(seed))
+            if found is not None:
+                return found
+        raise AssertionError("nothing is taken, and yet nothing was found")
+
+    def _acquisition(
+        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
+    ) -> Acquisition:
+        return Acquisition(
             knowledge.surrogate,
             leaders_bf=knowledge.leaders_bf,
             pending_pf=self._encoding.features(waiting),
@@ -202,13 +252,6 @@ class GaussianProcess:
             anchors_af=self._anchors(knowledge.leaders, seed) if self._settings.acquisition else None,
             seed=seed,
         )
-        under_way = {self._space.key(config) for config in waiting}
-        tried = under_way | keys(self._space, history, [])
-        for taken in (tried, under_way, set[Any]()):  # an exhausted space is tried again, what is under way last
-            found = Search(acquisition, self._cube, taken).best(knowledge.leaders, np.random.default_rng(seed))
-            if found is not None:
-                return found
-        raise AssertionError("nothing is taken, and yet nothing was found")
 
     def _anchors(self, leaders: Sequence[Config], seed: int) -> Array:
         """Columns of points all over the space, every second one of them drawn in to a tenth around a leader."""

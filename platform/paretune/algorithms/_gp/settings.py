@@ -20,7 +20,9 @@ class GP(Settings):
     `acquisition` is noisy expected improvement, of the hypervolume with several objectives, unless it is set; the
     others are for one objective. `kernel` is how smooth outcomes are: `matern32` bends sharply, `rbf` has no edges.
     With `input_warping` numbers are bent where that explains the results better. `replicate` is the share of the trials
-    at most that try a promising configuration again where results are noisy; 0 for never.
+    at most that try a promising configuration again where results are noisy; 0 for never. `batch` is how several
+    suggestions that are asked for at once (`opt.ask(n=8)`) come about: one after the other, each given those before it,
+    or as a `joint` optimum, up to eight at a time; of expected improvement, with up to four objectives.
     """
 
     algorithm: ClassVar[str] = "gp"
@@ -31,3 +33,4 @@ class GP(Settings):
     input_warping: bool = False
     belief: float = Field(default=10.0, ge=0, allow_inf_nan=False)
     replicate: float = Field(default=0.2, ge=0, lt=1)
+    batch: Literal["sequential", "joint"] = "sequential"
