@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from paretune import loading, provenance, running, schedulers, store, study, warm_start
+from paretune import algorithms, loading, provenance, running, schedulers, store, study, warm_start
 from paretune._defaults import STORE
 from paretune.algorithms import Settings
 from paretune.earlier import Source
@@ -206,7 +206,8 @@ class Study:
     def recommendation(self, objective: str | None = None) -> Recommendation:
         """The best trial, and what its configuration gives on average, with an interval."""
         try:
-            return recommend(self.log.trials.values(), self.spec.space, self.spec.objectives, objective)
+            kernel = algorithms.kernel_of(self.spec.search.algorithm)
+            return recommend(self.log.trials.values(), self.spec.space, self.spec.objectives, objective, kernel=kernel)
         except InputError as error:
             raise error.located(f"study {self.name}") from None
 

@@ -173,7 +173,9 @@ class GaussianProcess:
         if learnt is None or learnt[0] != list(history):
             with reproducible(_FIT_SEED):
                 if self._lessons is None:
-                    self._lessons = lessons_of(self._problem.sources, self._objectives, self._encoding)
+                    self._lessons = lessons_of(
+                        self._problem.sources, self._objectives, self._encoding, self._settings.kernel
+                    )
                 found = learn(
                     history,
                     self._objectives,
