@@ -25,7 +25,7 @@ from paretune.algorithms._gp.belief import belief
 from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
-from paretune.algorithms._gp.joint import TOGETHER, improved
+from paretune.algorithms._gp.joint import FINER, TOGETHER, improved
 from paretune.algorithms._gp.knowledge import Knowledge, learn
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
@@ -203,10 +203,10 @@ class GaussianProcess:
         ahead = [*waiting, *(one.config for one in again)]
 
         def best(others: Sequence[Config]) -> Candidate:
-            return self._search(knowledge, history, [*ahead, *others], seed)
+            return self._search(knowledge, history, [*ahead, *others], seed, finer=FINER)
 
         def added(config: Config, others: Sequence[Config]) -> float:
-            acquisition = self._acquisition(knowledge, history, [*ahead, *others], seed)
+            acquisition = self._acquisition(knowledge, history, [*ahead, *others], seed, finer=FINER)
             with torch.no_grad():
                 return float(acquisition(torch.from_numpy(self._encoding.features([config]))))
 
@@ -228,9 +228,9 @@ class GaussianProcess:
         return Proposal(config=found.config, origin="model", acquisition=found.value)
 
     def _search(
-        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
+        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int, *, finer: int = 1
     ) -> Candidate:
-        acquisition = self._acquisition(knowledge, history, waiting, seed)
+        acquisition = self._acquisition(knowledge, history, waiting, seed, finer=finer)
         under_way = {self._space.key(config) for config in waiting}
         tried = under_way | keys(self._space, history, [])
         for taken in (tried, under_way, set[Any]()):  # an exhausted space is tried again, what is under way last
@@ -240,7 +240,7 @@ class GaussianProcess:
         raise AssertionError("nothing is taken, and yet nothing was found")
 
     def _acquisition(
-        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
+        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int, *, finer: int
     ) -> Acquisition:
         return Acquisition(
             knowledge.surrogate,
@@ -252,6 +252,7 @@ class GaussianProcess:
             belief=belief(self._encoding, beta=self._settings.belief, results=len(self._results(history))),
             criterion=self._settings.acquisition,
             anchors_af=self._anchors(knowledge.leaders, seed) if self._settings.acquisition else None,
+            finer=finer,
             seed=seed,
         )
 
