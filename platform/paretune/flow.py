@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from paretune import algorithms, amendments, loading, provenance, schedulers, stopping, store, study, warm_start
+from paretune import algorithms, loading, provenance, running, schedulers, store, study, warm_start
 from paretune._defaults import STORE
 from paretune.algorithms import Settings
 from paretune.earlier import Source
-from paretune.errors import InputError, StudyExistsError, StudyFailedError
+from paretune.errors import InputError
 from paretune.listener import Listener
 from paretune.log import Log, Trial
 from paretune.objective import Limit, Objectives
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from paretune.diagnosis import Diagnosis
-    from paretune.engine.session import Session
     from paretune.records import Provenance
     from paretune.replay import Replay
     from paretune.simulation import Blackbox
@@ -134,9 +133,9 @@ def run(
     `train` is the training function when the caller has it; otherwise `spec.trainable` names it, as seen from
     the folder `base`. Raises what `search` raises.
     """
-    check(spec)
+    running.check(spec)
     code = loading.pickle(train or loading.resolve(spec.trainable, base=base))
-    if _finished(spec):
+    if running.finished(spec):
         return load(spec.name, store=spec.store)
     spec = warm_start.settled(spec)
     sources = warm_start.read(spec)
@@ -149,29 +148,21 @@ def run(
         placed, gpus = engine.place(spec, ray_session)
         if not store.exists(spec.store, spec.name):
             store.create(spec, provenance.collect(), code=code)
-        reason = _execute(
-            placed,
+        reason = running.on_ray(
             spec,
-            code,
+            placed=placed,
             sources=sources,
+            code=code,
             gpus=gpus,
-            ray_session=ray_session,
+            session=ray_session,
             listeners=[*listeners, StudyMetrics()],
         )
     if reason == "interrupted":
         raise KeyboardInterrupt
     result = load(spec.name, store=spec.store)
     if reason == "failing":
-        raise _all_failed(spec.name, result.log)
+        raise running.all_failed(spec.name, result.log)
     return result
-
-
-def check(spec: StudySpec) -> None:
-    """Raise InputError for what can be known to be wrong before anything heavy is imported."""
-    algorithms.check(spec.search.algorithm, transfers=spec.search.warm_start is not None)
-    schedulers.check(spec)
-    _check_same(spec)
-    store.check_writable(spec.store)
 
 
 def load(name: str, *, store: str | os.PathLike[str] = STORE) -> Study:
@@ -215,7 +206,8 @@ class Study:
     def recommendation(self, objective: str | None = None) -> Recommendation:
         """The best trial, and what its configuration gives on average, with an interval."""
         try:
-            return recommend(self.log.trials.values(), self.spec.space, self.spec.objectives, objective)
+            kernel = algorithms.kernel_of(self.spec.search.algorithm)
+            return recommend(self.log.trials.values(), self.spec.space, self.spec.objectives, objective, kernel=kernel)
         except InputError as error:
             raise error.located(f"study {self.name}") from None
 
@@ -292,83 +284,6 @@ class Study:
         if train is None and self._code is not None:
             train = loading.unpickle(self._code)
         return run(spec, train=train, address=address, listeners=listeners or _listeners(progress))
-
-
-# -- the steps of run --------------------------------------------------------------------------------------------------
-
-
-def _check_same(spec: StudySpec) -> None:
-    """A study that exists must be the one that is asked for."""
-    if not store.exists(spec.store, spec.name):
-        return
-    different = amendments.differences(store.read(spec.store, spec.name).spec, spec)
-    if different:
-        raise StudyExistsError(
-            f"study {spec.name}: exists with other settings: {'; '.join(different)}",
-            hint="choose another --name, or give it the settings it has",
-        )
-
-
-def _finished(spec: StudySpec) -> bool:
-    """Whether a rule has ended it, or all trials are there and have ended."""
-    if not store.exists(spec.store, spec.name):
-        return False
-    log = store.read(spec.store, spec.name).log
-    return stopping.reason(spec, log) is not None or (spec.search.trials <= len(log.trials) == len(log.history))
-
-
-def _execute(
-    placed: StudySpec,
-    spec: StudySpec,
-    code: bytes,
-    *,
-    sources: tuple[Source, ...],
-    gpus: float,
-    ray_session: Session,
-    listeners: Sequence[Listener],
-) -> str | None:
-    """Open the log for writing, let the engine run, close it with the reason."""
-    from paretune.engine import run as engine
-    from paretune.engine.recorder import Recorder
-
-    with store.Writer(spec.store, spec.name) as writer:
-        recorder = Recorder(writer.stored.log, writer, listeners)
-        here = provenance.collect()
-        found = {"host": here.host, "commit": here.git_commit, "versions": here.versions, "gpus_per_worker": gpus}
-        recorder.event("opened", details=found)
-        changes = amendments.changes(writer.stored.spec, spec)
-        if changes:
-            recorder.event("amended", details=changes)
-        for listener in listeners:
-            listener.on_start(placed, recorder.log)
-        reason = "broken"
-        try:
-            reason = (
-                engine.execute(
-                    placed,
-                    sources=sources,
-                    code=code,
-                    folder=writer.stored.folder,
-                    gpus=gpus,
-                    recorder=recorder,
-                    session=ray_session,
-                )
-                or "completed"
-            )
-        finally:
-            recorder.event("interrupted" if reason in ("interrupted", "broken") else "closed", reason=reason)
-            for listener in listeners:
-                listener.on_end()
-    return reason
-
-
-def _all_failed(name: str, log: Log) -> StudyFailedError:
-    first = next(trial for trial in log.ended if trial.status == "failed")
-    return StudyFailedError(
-        f"the first {len(log.ended)} trials all failed; trial {first.id}: {first.reason}"
-        + (f"\n\n{first.traceback.rstrip()}" if first.traceback else ""),
-        hint=f"mend the training function, then go on with: paretune resume {name}",
-    )
 
 
 def _earlier(given: Literal["store"] | Sequence[str | Study] | None, location: str) -> Any:

@@ -68,6 +68,7 @@ class Optimizer:
         problem = Problem(space=self.space, objectives=self.objectives, seed=seed, first=completed, sources=sources)
         self._seed, self._name = seed, chosen.name
         self._algorithm = algorithms.create(chosen, problem)
+        self._kernel = algorithms.kernel_of(chosen)
 
     @overload
     def ask(self, n: None = None) -> Suggestion: ...
@@ -156,7 +157,7 @@ class Optimizer:
 
     def recommendation(self, objective: str | None = None) -> Recommendation:
         """The best trial, and what its configuration gives on average, with an interval."""
-        return recommend(self.log.trials.values(), self.space, self.objectives, objective)
+        return recommend(self.log.trials.values(), self.space, self.objectives, objective, kernel=self._kernel)
 
     def front(self) -> list[Trial]:
         """The trials that no other one dominates."""

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from paretune import winners
+from paretune.algorithms._gp.settings import Kernel
 from paretune.log import Trial
 from paretune.objective import Objective, Objectives
 from paretune.space import Space
@@ -71,12 +72,17 @@ class Recommendation:
 
 
 def recommend(
-    trials: Iterable[Trial], space: Space, objectives: Objectives, objective: str | None = None
+    trials: Iterable[Trial],
+    space: Space,
+    objectives: Objectives,
+    objective: str | None = None,
+    *,
+    kernel: Kernel = "matern52",
 ) -> Recommendation:
     """The best configuration by one objective, as the first trial that had it.
 
-    Of the trials that contend (see `winners.contends`); those beyond a limit only inform the surrogate. Raises what
-    `winners.best` raises.
+    Of the trials that contend (see `winners.contends`); those beyond a limit only inform the surrogate, whose kernel
+    may be the study's own (`algorithms.kernel_of`). Raises what `winners.best` raises.
     """
     seen = list(trials)
     aim = objectives[winners.place(objectives.names, objective)]
@@ -92,7 +98,7 @@ def recommend(
     at_g = [rows[group[0].id] for group in groups]
     y_n = aim.sign * np.array([trial.metrics[aim.name] for trial in done])
     errors_n = None if aim.standard_error is None else np.array([trial.metrics[aim.standard_error] for trial in done])
-    fitted = hindsight(space, [trial.config for trial in done], y_n, errors_n)
+    fitted = hindsight(space, [trial.config for trial in done], y_n, errors_n, kernel=kernel)
     noisy = len(done) >= _TELLING and fitted.quiet < _DOUBT
     half_g = _WIDTH * fitted.sd_n[at_g]
     means = aim.sign * fitted.mean_n[at_g] if noisy else values

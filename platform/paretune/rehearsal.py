@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paretune import algorithms, amendments, flow, provenance, store, study, warm_start
+from paretune import algorithms, amendments, flow, provenance, running, store, study, warm_start
 from paretune.engine.recorder import Recorder
 from paretune.flow import Study
 from paretune.listener import Listener
@@ -50,7 +50,7 @@ def simulate(
     """
     spec = _simulated(_spec(spec), workers=workers, name=name, location=store)
     resources = report_resources(spec) if reports is None else tuple(reports)
-    flow.check(spec)
+    running.check(spec)
     spec = warm_start.settled(spec)
     problem = algorithms.problem_of(spec, warm_start.read(spec))
     cluster = Cluster(spec, problem, blackbox, faults=faults or Faults(), reports=resources)
@@ -86,17 +86,11 @@ def _execute(spec: StudySpec, cluster: Cluster, listeners: Sequence[Listener]) -
         log = writer.stored.log
         cluster.now_s = log.entries[-1].time_s if log.entries else 0.0
         recorder = Recorder(log, writer, listeners, clock=lambda: cluster.now_s)
-        recorder.event("opened", details={"simulated": True})
-        changes = amendments.changes(writer.stored.spec, spec)
-        if changes:
-            recorder.event("amended", details=changes)
-        for listener in listeners:
-            listener.on_start(spec, log)
-        reason = "interrupted"
-        try:
-            reason = cluster.run(recorder) or "completed"
-        finally:
-            recorder.event("interrupted" if reason == "interrupted" else "closed", reason=reason)
-            recorder.flush()
-            for listener in listeners:
-                listener.on_end()
+        running.recorded(
+            lambda: cluster.run(recorder),
+            recorder,
+            spec,
+            changes=amendments.changes(writer.stored.spec, spec),
+            details={"simulated": True},
+            listeners=listeners,
+        )

@@ -18,14 +18,15 @@ def short_folder() -> Iterator[Path]:
     """Ray's sockets need a short path."""
     folder = Path(tempfile.mkdtemp(prefix="pt", dir="/tmp"))
     yield folder
+    ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def local_ray(short_folder: Path) -> Iterator[None]:
-    ray.init(address="local", num_cpus=4, _temp_dir=str(short_folder), log_to_driver=False, logging_level="ERROR")
-    yield
-    ray.shutdown()
+def local_ray(short_folder: Path) -> None:
+    """Four CPUs. It goes on for the modules that follow, up to one that shuts it down to start its own."""
+    if not ray.is_initialized():
+        ray.init(address="local", num_cpus=4, _temp_dir=str(short_folder), log_to_driver=False, logging_level="ERROR")
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
 import loops
 import pytest
-from test_engine import Probe
+from test_engine import Probe, interrupt
 
 import paretune as pt
 from paretune import study
@@ -42,9 +40,8 @@ def decisions(found: pt.Study) -> list[tuple[str, int | None]]:
     return [(e.kind, e.trial) for e in found.log.entries if isinstance(e, Event) and e.kind in kinds]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_stopped_trials_make_room_and_the_best_are_trained_to_the_end(tmp_path: Path, workers: int) -> None:
-    found = run(spec(tmp_path, scheduler=pt.ASHA(), workers=workers), train=loops.steady)
+def test_stopped_trials_make_room_and_the_best_are_trained_to_the_end(tmp_path: Path) -> None:
+    found = run(spec(tmp_path, scheduler=pt.ASHA()), train=loops.steady)
     assert {trial.status for trial in found.trials} == {"stopped", "completed"}
     for trial in found.trials:
         last = trial.reports[-1].resource
@@ -78,12 +75,13 @@ def test_hyperband_promotes_when_its_rungs_are_complete(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["stop", "promote"])
 def test_a_resumed_study_decides_what_the_undisturbed_one_did(tmp_path: Path, kind: str) -> None:
     scheduler = {"name": "asha", "kind": kind}
-    straight = run(spec(tmp_path / "straight", scheduler=scheduler), train=loops.steady)
+    straight = pt.simulate(spec(tmp_path / "straight", scheduler=scheduler), loops.known, workers=1)
     interruptions = 0
     for _ in range(50):
-        interrupt = Probe(lambda: os.kill(os.getpid(), signal.SIGINT), at_report=4)
         try:
-            parts = run(spec(tmp_path / "parts", scheduler=scheduler), train=loops.steady, listeners=[interrupt])
+            parts = run(
+                spec(tmp_path / "parts", scheduler=scheduler), train=loops.steady, listeners=[Probe({8: interrupt})]
+            )
             break
         except KeyboardInterrupt:
             interruptions += 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import synthetic
-from paretune import amendments, flow, stopping, store
+from paretune import amendments, flow, running, stopping, store
 from paretune.algorithms import Problem, bound_regret, create, propose
 from paretune.cli import _specs
 from paretune.engine.messages import Ended
@@ -195,7 +195,7 @@ def test_another_target_lets_it_go_on(tmp_path: Path, changes: dict[str, Any], o
     changed = made.with_changes({"search": changes})
     assert amendments.differences(made, changed) == []
     assert (stopping.reason(changed, TWO) is not None) == over
-    assert flow._finished(changed) == over
+    assert running.finished(changed) == over
 
 
 def test_another_target_replaces_the_whole_of_it() -> None:

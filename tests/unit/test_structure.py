@@ -23,8 +23,8 @@ LAYERS = [
     {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
     | {"objective", "records", "pareto", "log", "study", "amendments", "listener", "_source"},
     {"catalogue", "loading", "provenance", "train", "winners", "earlier"},
-    {"stopping"},
-    {"algorithms", "schedulers", "store", "trainables"},
+    {"stopping", "schedulers"},
+    {"algorithms", "store", "trainables"},
     {"recommendation"},
     {"diagnosis"},
     {"report"},
@@ -32,6 +32,7 @@ LAYERS = [
     {"engine", "submit"},
     {"simulation"},
     {"progress", "replay"},
+    {"running"},
     {"flow"},
     {"rehearsal"},
     {"cli"},

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import paretune as pt
-from paretune import algorithms, flow, store, study, warm_start
+from paretune import algorithms, flow, running, store, study, warm_start
 from paretune.errors import AlgorithmError, SpecError, StudyExistsError, StudyNotFoundError
 from paretune.records import Provenance
 from paretune.study import StudySpec
@@ -131,7 +131,7 @@ def test_a_resumed_study_learns_from_what_it_was_created_with(tmp_path: Path) ->
 
     add(tmp_path, "old", trials=3)
     stored(tmp_path, "younger", created_s=20.0)
-    flow.check(warm(tmp_path, "store"))  # the same file once more is the same study
+    running.check(warm(tmp_path, "store"))  # the same file once more is the same study
     again = warm_start.settled(warm(tmp_path, "store"))
     assert again.search.sources == created.search.sources
     assert warm_start.read(again) == sources
@@ -145,9 +145,9 @@ def test_another_wish_is_another_study(tmp_path: Path) -> None:
     created = warm_start.settled(warm(tmp_path, ["old"]))
     store.create(created, Provenance(created_s=9.0, paretune="0.1.0", versions={}, git_commit=None, host="here"))
     with pytest.raises(StudyExistsError, match=r"search.warm_start: \('old',\) before, 'store' now"):
-        flow.check(warm(tmp_path, "store"))
+        running.check(warm(tmp_path, "store"))
     with pytest.raises(StudyExistsError, match=r"search.warm_start: \('old',\) before, 'absent' now"):
-        flow.check(spec(tmp_path))
+        running.check(spec(tmp_path))
 
 
 def test_a_source_that_is_gone_or_replaced_is_an_error(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_an_algorithm_that_learns_from_no_study_is_refused_at_once(tmp_path: Pat
     stored(tmp_path, "old")
     asked = spec(tmp_path, search={"warm_start": "store", "algorithm": "random"})
     with pytest.raises(AlgorithmError, match="random: must be able to learn from earlier studies"):
-        flow.check(asked)
+        running.check(asked)
 
 
 def test_a_loaded_study_can_be_handed_over(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Algorithm(Protocol):
     generators and thread settings as they were, and must pickle.
 
     A class attribute `Settings` names the class of its settings, where it has any; one named `transfers` is true where
-    it learns from `problem.sources`.
+    it learns from `problem.sources`. An attribute `joint` is true where what is asked for at once is chosen together.
     """
 
     def __init__(self, problem: Problem, settings: Any) -> None:
@@ -49,7 +49,7 @@ class Algorithm(Protocol):
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
     ) -> list[Proposal]:
-        """Return n proposals, each aware of the ones before it.
+        """Return n proposals, each aware of the ones before it, or all of all others where they are chosen together.
 
         `history` holds one observation for each ended trial (also failed and diverged ones, whose metrics must not
         reach a model), `pending` what was suggested and has not ended. All randomness comes from `rng` and the

@@ -26,23 +26,27 @@ def propose(
 
     The generator of suggestion i is seeded with (seed, i), and each suggestion of a batch has the ones before it
     among its pending ones. So a suggestion depends on its own number, the history and what is pending, and not on how
-    many were asked for at once: a log replays one by one. `history_position` is the log's length that `history` was
-    taken at; `seconds` is the wall time each one took.
+    many were asked for at once: a log replays one by one. An algorithm that is `joint` is asked for all at once, with
+    the generator of the first: they share what is pending, and none has the others among it. `history_position` is the
+    log's length that `history` was taken at; `seconds` is the wall time each one took.
     """
     if n < 1:
         raise ValueError(f"n must be >= 1, got {n}")
+    together = n if getattr(algorithm, "joint", False) else 1
     waiting = list(pending)
-    for number in range(first_id, first_id + n):
+    for number in range(first_id, first_id + n, together):
         began = time.perf_counter()
-        (proposal,) = algorithm.suggest(history, waiting, n=1, rng=np.random.default_rng([seed, number]))
-        waiting.append(
+        proposals = algorithm.suggest(history, waiting, n=together, rng=np.random.default_rng([seed, number]))
+        seconds, under_way = (time.perf_counter() - began) / together, tuple(suggestion.id for suggestion in waiting)
+        waiting += [
             Suggestion(
-                id=number,
+                id=number + i,
                 proposal=proposal,
                 algorithm=name,
                 history_position=history_position,
-                pending=tuple(suggestion.id for suggestion in waiting),
-                seconds=time.perf_counter() - began,
+                pending=under_way,
+                seconds=seconds,
             )
-        )
+            for i, proposal in enumerate(proposals)
+        ]
     return waiting[len(pending) :]

@@ -26,6 +26,7 @@ class Served:
 
     def __init__(self, algorithm: Algorithm, problem: Problem) -> None:
         self._algorithm, self._space, self._first = algorithm, problem.space, problem.first
+        self.joint: bool = getattr(algorithm, "joint", False)
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator

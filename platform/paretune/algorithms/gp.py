@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from paretune.algorithms._base import Problem
 from paretune.algorithms._earlier import next_earlier
@@ -24,6 +25,7 @@ from paretune.algorithms._gp.belief import belief
 from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
+from paretune.algorithms._gp.joint import FINER, TOGETHER, improved
 from paretune.algorithms._gp.knowledge import Knowledge, learn
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
@@ -69,6 +71,12 @@ class GaussianProcess:
                 f"algorithm: gp: acquisition: {settings.acquisition} is for one objective, got {m}",
                 hint="leave it out: the hypervolume's expected improvement serves several",
             )
+        if settings.batch == "joint" and settings.acquisition not in (None, "log_ei"):
+            raise AlgorithmError(
+                f"algorithm: gp: batch: joint is for expected improvement, got {settings.acquisition}",
+                hint="leave acquisition out, or batch",
+            )
+        self.joint = settings.batch == "joint" and m <= MOST
         self._problem = problem
         self._space, self._objectives, self._seed = problem.space, problem.objectives, problem.seed
         self._settings = settings
@@ -88,10 +96,11 @@ class GaussianProcess:
     ) -> list[Proposal]:
         learnable = len(history) >= self._initial and len(self._results(history)) >= 2
         ahead: list[Suggestion | Proposal] = list(pending)
-        for _ in range(n):
+        while (left := len(pending) + n - len(ahead)) > 0:
             trials = len(history) + len(ahead)
             if learnable:
-                ahead.append(self._modelled(history, [entry.config for entry in ahead], rng))
+                together = min(left, TOGETHER) if self.joint else 1
+                ahead += self._modelled(history, [entry.config for entry in ahead], rng, n=together)
             else:
                 tried = keys(self._space, history, ahead)
                 ahead.append(
@@ -103,26 +112,32 @@ class GaussianProcess:
     def _results(self, history: Sequence[Observation]) -> list[Observation]:
         return results(history, self._objectives, self._problem.rungs)
 
-    def _modelled(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
+    def _modelled(
+        self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator, *, n: int
+    ) -> list[Proposal]:
+        """n proposals that see the history in the same way."""
         if len(self._objectives) > MOST:
-            return self._scalarised(history, waiting, rng)
+            return [self._scalarised(history, waiting, rng)]
         began = time.perf_counter()
-        knowledge = self._learn(history, turn=(len(history) + len(waiting)) % 2)
-        fit_s = time.perf_counter() - began
+        knowledge = self._learn(history, turn=(len(history) + len(waiting)) // n % 2)
+        fit_s = (time.perf_counter() - began) / n
         names = self._objectives.outcome_names
         with reproducible(seed := int(rng.integers(2**31))):
-            chosen = self._chosen(knowledge, history, waiting, seed)
-            chosen_1f = self._encoding.features([chosen.config])
-            mean_1o, sd_1o = knowledge.model.predict(chosen_1f)
-            promised = self._promises(knowledge, history, chosen_1f)
-        return replace(
-            chosen,
-            mean=self._objectives.natural(mean_1o[0]),
-            sd=dict(zip(names, sd_1o[0].tolist(), strict=True)),
-            fit=dict(zip(names, knowledge.model.hyperparameters(self._encoding.labels), strict=True)),
-            notes={**self._trust(knowledge), **promised},
-            fit_s=fit_s,
-        )
+            chosen = self._batch(knowledge, history, waiting, seed, n=n)
+            chosen_nf = self._encoding.features([one.config for one in chosen])
+            mean_no, sd_no = knowledge.model.predict(chosen_nf)
+            promised = self._promises(knowledge, history, chosen_nf[0])
+        return [
+            replace(
+                one,
+                mean=self._objectives.natural(mean_o),
+                sd=dict(zip(names, sd_o.tolist(), strict=True)),
+                fit=dict(zip(names, knowledge.model.hyperparameters(self._encoding.labels), strict=True)),
+                notes={**self._trust(knowledge), **promised},
+                fit_s=fit_s,
+            )
+            for one, mean_o, sd_o in zip(chosen, mean_no, sd_no, strict=True)
+        ]
 
     def _scalarised(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
         weights_m = draw_weights(len(self._objectives), rng)
@@ -140,13 +155,13 @@ class GaussianProcess:
             )
             fit_s = time.perf_counter() - began
             chosen = self._chosen(knowledge, history, waiting, seed)
-            promised = self._promises(knowledge, history, self._encoding.features([chosen.config]))
+            promised = self._promises(knowledge, history, self._encoding.features([chosen.config])[0])
         weights = dict(zip(self._objectives.names, weights_m.tolist(), strict=True))
         return replace(chosen, notes={"weights": weights, **promised}, fit_s=fit_s)
 
-    def _promises(self, knowledge: Knowledge, history: Sequence[Observation], chosen_1f: Array) -> dict[str, Any]:
+    def _promises(self, knowledge: Knowledge, history: Sequence[Observation], candidate_f: Array) -> dict[str, Any]:
         paused = [seen.trial for seen in history if seen.status == "paused"]
-        promised = promises(knowledge, paused, chosen_1f[0])
+        promised = promises(knowledge, paused, candidate_f)
         return {} if promised is None else promised.note
 
     def _trust(self, knowledge: Knowledge) -> dict[str, Any]:
@@ -172,7 +187,9 @@ class GaussianProcess:
         if learnt is None or learnt[0] != list(history):
             with reproducible(_FIT_SEED):
                 if self._lessons is None:
-                    self._lessons = lessons_of(self._problem.sources, self._objectives, self._encoding)
+                    self._lessons = lessons_of(
+                        self._problem.sources, self._objectives, self._encoding, self._settings.kernel
+                    )
                 found = learn(
                     history,
                     self._objectives,
@@ -187,6 +204,29 @@ class GaussianProcess:
                 )
                 learnt = self._learnt[turn] = list(history), found
         return learnt[1]
+
+    def _batch(
+        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int, *, n: int
+    ) -> list[Proposal]:
+        """n proposals, each given those before it; the new configurations among several are then moved jointly."""
+        chosen: list[Proposal] = []
+        for _ in range(n):
+            chosen.append(self._chosen(knowledge, history, [*waiting, *(one.config for one in chosen)], seed))
+        if n == 1:
+            return chosen
+        again = [one for one in chosen if one.origin == "replicate"]
+        ahead = [*waiting, *(one.config for one in again)]
+
+        def best(others: Sequence[Config]) -> Candidate:
+            return self._search(knowledge, history, [*ahead, *others], seed, finer=FINER)
+
+        def added(config: Config, others: Sequence[Config]) -> float:
+            acquisition = self._acquisition(knowledge, history, [*ahead, *others], seed, finer=FINER)
+            with torch.no_grad():
+                return float(acquisition(torch.from_numpy(self._encoding.features([config]))))
+
+        found = improved([one.config for one in chosen if one.origin != "replicate"], best, added)
+        return [*again, *(Proposal(config=one.config, origin="model", acquisition=one.value) for one in found)]
 
     def _chosen(
         self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
@@ -203,9 +243,21 @@ class GaussianProcess:
         return Proposal(config=found.config, origin="model", acquisition=found.value)
 
     def _search(
-        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int
+        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int, *, finer: int = 1
     ) -> Candidate:
-        acquisition = Acquisition(
+        acquisition = self._acquisition(knowledge, history, waiting, seed, finer=finer)
+        under_way = {self._space.key(config) for config in waiting}
+        tried = under_way | self._tried.keys(history, [])
+        for taken in (tried, under_way, set[Any]()):  # an exhausted space is tried again, what is under way last
+            found = Search(acquisition, self._cube, taken).best(knowledge.leaders, np.random.default_rng(seed))
+            if found is not None:
+                return found
+        raise AssertionError("nothing is taken, and yet nothing was found")
+
+    def _acquisition(
+        self, knowledge: Knowledge, history: Sequence[Observation], waiting: list[Config], seed: int, *, finer: int
+    ) -> Acquisition:
+        return Acquisition(
             knowledge.model,
             leaders_bf=knowledge.leaders_bf,
             pending_pf=self._encoding.features(waiting),
@@ -216,15 +268,9 @@ class GaussianProcess:
             cost=knowledge.cost,
             criterion=self._settings.acquisition,
             anchors_af=self._anchors(knowledge.leaders, seed) if self._settings.acquisition else None,
+            finer=finer,
             seed=seed,
         )
-        under_way = {self._space.key(config) for config in waiting}
-        tried = under_way | self._tried.keys(history, [])
-        for taken in (tried, under_way, set[Any]()):  # an exhausted space is tried again, what is under way last
-            found = Search(acquisition, self._cube, taken).best(knowledge.leaders, np.random.default_rng(seed))
-            if found is not None:
-                return found
-        raise AssertionError("nothing is taken, and yet nothing was found")
 
     def _anchors(self, leaders: Sequence[Config], seed: int) -> Array:
         """Columns of points all over the space, every second one of them drawn in to a tenth around a leader."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paretune.cli._options import Hours, Regret, Target, Trials, WorkerHours
+from paretune.cli._options import Until, stopping
 from paretune.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,14 +27,11 @@ Address = Annotated[
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's name, as `paretune jobs` shows it.")]
 
 
+@stopping
 def submit(
     spec: Annotated[str, typer.Argument(help="A spec file, or a trainable's name.")],
+    until: Until,
     address: Address = None,
-    trials: Trials = None,
-    hours: Hours = None,
-    worker_hours: WorkerHours = None,
-    target: Target = None,
-    regret: Regret = None,
     wait: Annotated[bool, typer.Option("--wait", help="Show its output and end as it ends.")] = False,
     store: Annotated[
         str | None,
@@ -51,15 +48,7 @@ def submit(
     """Run a study on a cluster."""
     from paretune.cli import _specs
 
-    options = {
-        "search.trials": trials,
-        "search.hours": hours,
-        "search.worker_hours": worker_hours,
-        "search.target": _specs.target(target),
-        "search.regret": regret,
-        "store": store,
-    }
-    changes = _specs.changes(options, ())
+    changes = _specs.changes({**until.settings("search."), "store": store}, ())
     _specs.read(spec, changes)  # a bad spec answers before the cluster is asked
     path, variables = _specs.locate(spec), _environment(env or [])
     cluster = _cluster(address)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paretune._defaults import STORE
-from paretune.cli._options import Address, Concurrency, Hours, Name, Regret, Store, Target, Trials, WorkerHours
+from paretune.cli._options import Address, Concurrency, Name, Store, Until, stopping
 
 if TYPE_CHECKING:
     from paretune.flow import Study
@@ -18,13 +18,10 @@ _SPEC_HELP = "A spec file, or the name of a trainable that has a ready one (`par
 _SET_HELP = "Change any entry of the spec, such as train.epochs=3 or space.lr.high=0.1; repeatable."
 
 
+@stopping
 def run(
     spec: Annotated[str, typer.Argument(metavar="SPEC|TRAINABLE", help=_SPEC_HELP, show_default=False)],
-    trials: Trials = None,
-    hours: Hours = None,
-    worker_hours: WorkerHours = None,
-    target: Target = None,
-    regret: Regret = None,
+    until: Until,
     concurrency: Concurrency = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes of each trial.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness in the search.")] = None,
@@ -37,11 +34,7 @@ def run(
     from paretune.cli import _specs
 
     options = {
-        "search.trials": trials,
-        "search.hours": hours,
-        "search.worker_hours": worker_hours,
-        "search.target": _specs.target(target),
-        "search.regret": regret,
+        **until.settings("search."),
         "search.concurrency": concurrency,
         "search.seed": seed,
         "train.workers": workers,
@@ -62,35 +55,23 @@ def run(
     _show_outcome(study)
 
 
+@stopping
 def resume(
     name: Name,
-    trials: Trials = None,
-    hours: Hours = None,
-    worker_hours: WorkerHours = None,
-    target: Target = None,
-    regret: Regret = None,
+    until: Until,
     concurrency: Concurrency = None,
     store: Store = STORE,
     address: Address = None,
 ) -> None:
     """Go on with a study, with a new budget if one is given."""
     from paretune import flow, progress
-    from paretune.cli import _console, _specs
+    from paretune.cli import _console
 
-    aim = _specs.target(target)
+    settings = until.settings()
     study = flow.load(name, store=store)
     try:
         listener = progress.choose(_console.out())
-        study = study.resume(
-            trials=trials,
-            hours=hours,
-            worker_hours=worker_hours,
-            target=aim,
-            regret=regret,
-            concurrency=concurrency,
-            address=address,
-            listeners=[listener],
-        )
+        study = study.resume(**settings, concurrency=concurrency, address=address, listeners=[listener])
     except KeyboardInterrupt:
         _say_how_to_resume(name, store)
         raise

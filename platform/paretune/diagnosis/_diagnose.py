@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from paretune import winners
+from paretune.algorithms import kernel_of
 from paretune.diagnosis import findings
 from paretune.diagnosis.models import checks
 from paretune.diagnosis.records import Diagnosis
@@ -29,4 +30,5 @@ def _best(spec: StudySpec, log: Log) -> tuple[Recommendation, ...]:
     trials = list(log.trials.values())
     if not winners.contenders(trials, spec.objectives):
         return ()
-    return tuple(recommend(trials, spec.space, spec.objectives, name) for name in spec.objectives.names)
+    kernel = kernel_of(spec.search.algorithm)
+    return tuple(recommend(trials, spec.space, spec.objectives, name, kernel=kernel) for name in spec.objectives.names)

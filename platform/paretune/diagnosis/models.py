@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
+from paretune.algorithms import kernel_of
 from paretune.diagnosis.records import Forecasts, ModelCheck
 from paretune.log import Log, Trial
 from paretune.study import StudySpec
@@ -60,7 +61,8 @@ def _check(spec: StudySpec, done: Sequence[Trial], metric: str, sign: float) -> 
     observed_n = np.array([trial.metrics[metric] for trial in done])
     error = next((o.standard_error for o in spec.objectives if o.name == metric), None)
     errors_n = None if error is None else np.array([trial.metrics[error] for trial in done])
-    seen = hindsight(spec.space, [trial.config for trial in done], sign * observed_n, errors_n)
+    kernel = kernel_of(spec.search.algorithm)
+    seen = hindsight(spec.space, [trial.config for trial in done], sign * observed_n, errors_n, kernel=kernel)
     known_n = sign * seen.known_n
     left_out = forecasts([trial.id for trial in done], sign * seen.left_out_mean_n, seen.left_out_sd_n, known_n)
     return ModelCheck(

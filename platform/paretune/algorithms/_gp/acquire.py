@@ -44,7 +44,7 @@ class Acquisition:
     `leaders_bf` are the observed points that may be the best (or on the front), `pending_pf` what is under way;
     `limits_o` are infinite where there is none; `belief` is what the user's beliefs add, and improvement is per `cost`
     where there is one. For one objective another `criterion` may stand for noisy expected improvement (see `criteria`);
-    `anchors_af` are points all over the space.
+    `anchors_af` are points all over the space; `finer` is by how much the usual number of draws is multiplied.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Acquisition:
         cost: Cost | None = None,
         criterion: str | None = None,
         anchors_af: Array | None = None,
+        finer: int = 1,
         seed: int,
     ) -> None:
         self._feasibility, self._belief, self._cost = feasibility, belief, cost
@@ -67,7 +68,7 @@ class Acquisition:
         imagined_pf = torch.from_numpy(np.concatenate([leaders_bf, pending_pf]))
         self._m = m = len(reference_m)
         members = model.posteriors[0].members
-        draws = max(_FEWEST, _DRAWS[m] // members)
+        draws = finer * max(_FEWEST, _DRAWS[m] // members)
         normal_osp = _normal(len(limits_o), draws, len(imagined_pf), seed)
         with torch.no_grad():
             grown = [

@@ -18,6 +18,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import NOISE_PRIOR, Hyperparameters, log_density, log_normal, posterior_mode
 from paretune.algorithms._gp.posterior_sample import posterior_sample
 from paretune.algorithms._gp.process import Posterior, condition
+from paretune.algorithms._gp.settings import Kernel
 from paretune.space import Config, Space
 
 Array = npt.NDArray[np.float64]
@@ -70,26 +72,37 @@ class Hindsight:
     lengthscales: Mapping[str, float]
 
 
-def hindsight(space: Space, configs: Sequence[Config], y_n: Array, errors_n: Array | None = None) -> Hindsight:
+def hindsight(
+    space: Space,
+    configs: Sequence[Config],
+    y_n: Array,
+    errors_n: Array | None = None,
+    *,
+    kernel: Kernel = "matern52",
+) -> Hindsight:
     """Fit the models to results, at least two, and question them about these; `errors_n` are known standard errors."""
     encoding = Encoding(space)
     Y_n1 = np.clip(y_n, -_LARGEST, _LARGEST)[:, None]
     E_n1 = np.zeros_like(Y_n1) if errors_n is None else np.clip(errors_n, 0.0, _LARGEST)[:, None]
     X_nf = encoding.features(configs)
-    return _hindsight(X_nf.tobytes(), Y_n1.tobytes(), E_n1.tobytes(), tuple(encoding.labels), len(space))
+    return _hindsight(X_nf.tobytes(), Y_n1.tobytes(), E_n1.tobytes(), tuple(encoding.labels), len(space), kernel)
 
 
 @lru_cache(maxsize=16)
-def _hindsight(X: bytes, Y: bytes, errors: bytes, labels: tuple[str, ...], dimensions: int) -> Hindsight:
+def _hindsight(
+    X: bytes, Y: bytes, errors: bytes, labels: tuple[str, ...], dimensions: int, kernel: Kernel
+) -> Hindsight:
     """Kept, because the best trial, its interval and a diagnosis ask the same of the same results."""
     Y_n1, E_n1 = np.frombuffer(Y)[:, None], np.frombuffer(errors)[:, None]
     X_nf = torch.from_numpy(np.frombuffer(X).reshape(len(Y_n1), -1).copy())
     scale = Scale.of(Y_n1)
     z_n, known_n = (torch.from_numpy(part[:, 0]) for part in (scale.apply(Y_n1), scale.variances(Y_n1, E_n1)))
     with reproducible(_SEED), torch.no_grad():
-        models, weights_k, mode = _models(X_nf, z_n, known_n, dimensions=dimensions)
+        models, weights_k, mode = _models(X_nf, z_n, known_n, dimensions=dimensions, kernel=kernel)
         lengths_kf, noise_k1, mean_k = stacked(models)
-        posterior = condition(X_nf, z_n, lengths_kf=lengths_kf, noise_kn=noise_k1 + known_n, mean_k=mean_k)
+        posterior = condition(
+            X_nf, z_n, lengths_kf=lengths_kf, noise_kn=noise_k1 + known_n, mean_k=mean_k, kernel=kernel
+        )
         mean_kn1, sd_kn1 = posterior(X_nf)
         mean_n, sd_n = _mixture(mean_kn1[..., 0], sd_kn1[..., 0], weights_k)
         left_out_mean_n, left_out_sd_n = _mixture(*leave_one_out(posterior, z_n), weights_k)
@@ -126,7 +139,7 @@ def leave_one_out(posterior: Posterior, z_n: torch.Tensor) -> tuple[torch.Tensor
 
 
 def _models(
-    X_nf: torch.Tensor, z_n: torch.Tensor, known_n: torch.Tensor, *, dimensions: int
+    X_nf: torch.Tensor, z_n: torch.Tensor, known_n: torch.Tensor, *, dimensions: int, kernel: Kernel
 ) -> tuple[list[Hyperparameters], Array, Hyperparameters]:
     """Plausible hyperparameters for each noise; their weights, which sum to one, shape (k,); the most probable ones."""
     n = len(z_n)
@@ -134,12 +147,10 @@ def _models(
     X, z, known = X_nf[part], z_n[part], known_n[part]
     modes, members, evidence = [], [], []
     for noise in _NOISES:
-        held = (noise, noise)
-        mode = posterior_mode(X, z, dimensions=dimensions, noises=held, known_n=known)
-        drawn, log_width = posterior_sample(
-            X, z, mode, members=_MEMBERS, dimensions=dimensions, noises=held, known_n=known
-        )
-        density, _ = log_density(mode.theta_p[None], X, z, dimensions=dimensions, known_n=known)
+        manner: Any = {"dimensions": dimensions, "kernel": kernel, "known_n": known}
+        mode = posterior_mode(X, z, noises=(noise, noise), **manner)
+        drawn, log_width = posterior_sample(X, z, mode, members=_MEMBERS, noises=(noise, noise), **manner)
+        density, _ = log_density(mode.theta_p[None], X, z, **manner)
         modes.append(mode)
         members.append(drawn)
         evidence.append(float(density[0] - log_normal(np.log(noise), *NOISE_PRIOR)) + log_width)

@@ -95,6 +95,7 @@ def learn(
         dimensions=d,
         keep_m=keep_o[:m],
         lessons=lessons or Lessons(),
+        kernel=kernel,
         warp=warp,
     )
     manner: Any = {

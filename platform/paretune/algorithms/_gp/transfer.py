@@ -25,6 +25,7 @@ from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import log_density
 from paretune.algorithms._gp.prior import Prior
 from paretune.algorithms._gp.process import Posterior
+from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import Surrogate, fit
 from paretune.earlier import FEWEST, Carried, Source, carried, shared
 from paretune.objective import Objectives
@@ -56,14 +57,23 @@ class Lessons:
     means: tuple[tuple[SourceMean, ...], ...] = ()
 
 
-def lessons_of(sources: Sequence[Source], objectives: Objectives, encoding: Encoding) -> Lessons:
+def lessons_of(
+    sources: Sequence[Source], objectives: Objectives, encoding: Encoding, kernel: Kernel = "matern52"
+) -> Lessons:
     """Fit the sources; draws nothing."""
-    means = tuple(_means(source, objectives, encoding) for source in sources)
+    means = tuple(_means(source, objectives, encoding, kernel) for source in sources)
     return Lessons(tuple(source.name for source in sources), means)
 
 
 def priors(
-    X_nf: Array, Y_nm: Array, *, dimensions: int, keep_m: Array, lessons: Lessons, warp: bool = False
+    X_nf: Array,
+    Y_nm: Array,
+    *,
+    dimensions: int,
+    keep_m: Array,
+    lessons: Lessons,
+    kernel: Kernel = "matern52",
+    warp: bool = False,
 ) -> tuple[Prior | None, ...]:
     """The prior mean of each outcome that makes its results more probable, None where there is none.
 
@@ -74,23 +84,23 @@ def priors(
     n, m = Y_nm.shape
     if not lessons.means or n < FEWEST:
         return tuple(None for _ in range(m))
-    return _priors(X_nf.tobytes(), Y_nm.tobytes(), keep_m.tobytes(), n, m, dimensions, lessons, warp)
+    return _priors(X_nf.tobytes(), Y_nm.tobytes(), keep_m.tobytes(), n, m, dimensions, lessons, kernel, warp)
 
 
 @lru_cache(maxsize=_KEPT)
 def _priors(
-    X: bytes, Y: bytes, keep: bytes, n: int, m: int, dimensions: int, lessons: Lessons, warp: bool
+    X: bytes, Y: bytes, keep: bytes, n: int, m: int, dimensions: int, lessons: Lessons, kernel: Kernel, warp: bool
 ) -> tuple[Prior | None, ...]:
     X_nf, Y_nm = np.frombuffer(X).reshape(n, -1).copy(), np.frombuffer(Y).reshape(n, m)  # torch wants to own inputs
     keep_m = np.frombuffer(keep)
-    plain = fit(X_nf, Y_nm, dimensions=dimensions, keep_m=keep_m, warp=warp)
+    plain = fit(X_nf, Y_nm, dimensions=dimensions, kernel=kernel, keep_m=keep_m, warp=warp)
     Z_nm = Scale.of(Y_nm, keep_m).apply(Y_nm)
     found = tuple(prior_mean(lessons, j, torch.from_numpy(X_nf), Z_nm[:, j]) for j in range(m))
     if all(prior is None for prior in found):
         return found
-    informed = fit(X_nf, Y_nm, dimensions=dimensions, keep_m=keep_m, priors=found)
-    gain_m = evidence(informed, X_nf, Y_nm, dimensions=dimensions) - evidence(plain, X_nf, Y_nm, dimensions=dimensions)
-    return tuple(prior if gain > math.log(n) else None for prior, gain in zip(found, gain_m, strict=True))
+    informed = fit(X_nf, Y_nm, dimensions=dimensions, kernel=kernel, keep_m=keep_m, priors=found)
+    with_m, without_m = (evidence(model, X_nf, Y_nm, dimensions=dimensions) for model in (informed, plain))
+    return tuple(prior if gain > math.log(n) else None for prior, gain in zip(found, with_m - without_m, strict=True))
 
 
 def prior_mean(lessons: Lessons, objective: int, X_nf: torch.Tensor, z_n: Array) -> Prior | None:
@@ -136,20 +146,20 @@ def evidence(surrogate: Surrogate, X_nf: Array, Y_nm: Array, *, dimensions: int)
     densities = []
     for posterior, mode, z_n in zip(surrogate.posteriors, surrogate.modes, Z_nm.T, strict=True):
         rest_n = z_n if posterior.prior is None else z_n - posterior.prior(X)
-        density_k, _ = log_density(mode.theta_p[None], X, rest_n, dimensions=dimensions)
+        density_k, _ = log_density(mode.theta_p[None], X, rest_n, dimensions=dimensions, kernel=posterior.kernel)
         densities.append(density_k.item())
     log_units_m = np.log(surrogate.scale.unit_m)
     return np.asarray(np.array(densities) + surrogate.scale.log_slopes(Y_nm) - len(Y_nm) * log_units_m)
 
 
-def _means(source: Source, objectives: Objectives, encoding: Encoding) -> tuple[SourceMean, ...]:
+def _means(source: Source, objectives: Objectives, encoding: Encoding, kernel: Kernel) -> tuple[SourceMean, ...]:
     """A source's expectation of each objective."""
     results = carried(source, encoding.space, objectives)
     names = shared(source.space, encoding.space)
     known = [column for column in encoding.columns if column.name in names]
     columns = [place for column in known for place in range(column.start, column.start + column.width)]
     Y_sm = np.clip([result.y_m for result in results], -_LARGEST, _LARGEST)
-    surrogate = fit(_features(results, encoding)[:, columns], Y_sm, dimensions=len(names))
+    surrogate = fit(_features(results, encoding)[:, columns], Y_sm, dimensions=len(names), kernel=kernel)
     return tuple(SourceMean(columns, posterior) for posterior in surrogate.posteriors)
 
 

@@ -29,6 +29,7 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 @pytest.fixture
 def metrics_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    ray.shutdown()  # one that other tests share
     monkeypatch.setenv("RAY_metrics_report_interval_ms", "1000")  # a gauge not set again for two of these is dropped
     home = Path(tempfile.mkdtemp(prefix="prt-", dir="/tmp"))  # short: Ray's socket paths are limited to 107 bytes
     [port] = free_ports(1)
