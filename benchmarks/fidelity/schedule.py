@@ -40,7 +40,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Tasks of one arm and one seed, by their names: one process of a peer, which takes seconds to start, serves all."""
+    """Tasks of one arm and one seed, by their names: a peer's process, which takes seconds to start, serves all."""
 
     arm: str
     seed: int

@@ -77,7 +77,7 @@ _SPIRALS = Space(
         real("lr", 1e-3, 1.0, log=True),
         real("momentum", 0.0, 0.99),
         choice("schedule", ["constant", "cosine"]),
-        integer("batch", 16, 128, log=True),
+        integer("batch", 32, 128, log=True),
         integer("layers", 1, 3),
         integer("width", 4, 64, log=True),
         choice("activation", ["relu", "tanh"]),
@@ -99,7 +99,7 @@ def _spirals(config: Config) -> Array:
     sizes = [2, *[config["width"]] * config["layers"]]
     hidden = [m for i in range(config["layers"]) for m in (nn.Linear(sizes[i], sizes[i + 1]), act())]
     model = nn.Sequential(*hidden, nn.Linear(config["width"], 2))
-    data = (inputs[:400], labels[:400]), (inputs[400:], labels[400:])
+    data = (inputs[:300], labels[:300]), (inputs[300:], labels[300:])
     losses = _losses(model, {"optimizer": "sgd", **config}, data, epochs=_SPIRALS_EPOCHS, loss=_brier)
     return _curve(losses, _SPIRALS_EPOCHS, worst=_SPIRALS_WORST)
 
@@ -187,6 +187,6 @@ def _boosting(config: Config) -> Array:
 
 TRAININGS = (
     Training("network_digits", _DIGITS, _digits, _DIGITS_EPOCHS, runs=400),
-    Training("spirals", _SPIRALS, _spirals, _SPIRALS_EPOCHS, runs=400),
-    Training("boosting", _BOOSTING, _boosting, _ROUNDS, runs=500),
+    Training("spirals", _SPIRALS, _spirals, _SPIRALS_EPOCHS, runs=300),
+    Training("boosting", _BOOSTING, _boosting, _ROUNDS, runs=400),
 )
