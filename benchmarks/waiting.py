@@ -47,7 +47,8 @@ def waiting(log: Log, workers: int) -> float:
     events = [entry for entry in log.entries if isinstance(entry, Event)]
     begins_s = next(event.time_s for event in events if event.kind == "started")
     ends_s = max(event.time_s for event in events if event.kind == "suggested")
-    busy_s, since_s = 0.0, {}
+    busy_s = 0.0
+    since_s: dict[int | None, float] = {}
     for event in events:
         if event.kind == "started":
             since_s[event.trial] = event.time_s

@@ -53,10 +53,16 @@ def load() -> Mapping[str, Reference]:
     data = json.loads(FILE.read_text(encoding="utf-8"))
     return {
         name: Reference(
-            best=tuple(entry["best"]), random={int(workers): tuple(v) for workers, v in entry["random"].items()}
+            best=_judged(entry["best"]),
+            random={int(workers): _judged(values) for workers, values in entry["random"].items()},
         )
         for name, entry in data.items()
     }
+
+
+def _judged(values: Sequence[float]) -> Judged:
+    at_end, where_seen = values
+    return at_end, where_seen
 
 
 def write(tasks: Sequence[CurveTask]) -> None:

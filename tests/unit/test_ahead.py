@@ -1,4 +1,4 @@
-"""Suggestions prepared ahead: how many, when anew, and that what comes of them replays."""
+"""Suggestions prepared ahead: how many, and that what comes of them replays."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from paretune.records import ENDINGS, Event, Proposal, Suggestion
 from paretune.replay import replay
 
 
-def suggestion(number: int, *, origin: str = "model", pending: tuple[int, ...] = ()) -> Suggestion:
-    proposal = Proposal(config={"x": 0.5}, origin=origin)
-    return Suggestion(id=number, proposal=proposal, algorithm="random", history_position=0, pending=pending)
+def suggestion(number: int) -> Suggestion:
+    proposal = Proposal(config={"x": 0.5}, origin="model")
+    return Suggestion(id=number, proposal=proposal, algorithm="random", history_position=0)
 
 
 def record(log: Log, kind: str, trial: int, made: Suggestion | None = None) -> None:
@@ -37,7 +37,7 @@ def test_as_many_are_prepared_as_it_is_deep() -> None:
     for number in range(3):
         coming = ahead.next(log, wanted=False)
         assert coming == Next(number, [suggestion(before) for before in range(number)])
-        ahead.computed(suggestion(number), log)
+        ahead.computed(suggestion(number))
     assert ahead.next(log, wanted=True) is None
     start(log, ahead.take())
     assert ahead.next(log, wanted=False) == Next(3, [suggestion(1), suggestion(2)])
@@ -47,46 +47,18 @@ def test_with_one_worker_nothing_is_computed_before_it_is_free() -> None:
     ahead, log = Ahead(depth=depth(1), trials=9), Log()
     assert ahead.next(log, wanted=False) is None
     assert ahead.next(log, wanted=True) == Next(0, [])
-    ahead.computed(suggestion(0), log)
+    ahead.computed(suggestion(0))
     assert ahead.next(log, wanted=True) is None
     start(log, ahead.take())
     record(log, "completed", 0)
     assert ahead.next(log, wanted=False) is None
 
 
-def test_new_results_make_the_last_one_anew_and_leave_the_others() -> None:
-    ahead, log = Ahead(depth=2, trials=9), Log()
-    start(log, suggestion(0))
-    for number in (1, 2):
-        assert ahead.next(log, wanted=False) is not None
-        ahead.computed(suggestion(number, origin="old"), log)
-    assert ahead.next(log, wanted=False) is None
-    record(log, "completed", 0)
-    assert ahead.next(log, wanted=False) == Next(2, [suggestion(1, origin="old")])
-    ahead.computed(suggestion(2, origin="new"), log)
-    assert ahead.next(log, wanted=False) is None
-    taken = [ahead.take(), ahead.take(), ahead.take()]
-    assert [each.proposal.origin if each else None for each in taken] == ["old", "new", None]
-
-
-def test_what_is_made_anew_too_late_is_dropped() -> None:
-    ahead, log = Ahead(depth=1, trials=9), Log()
-    start(log, suggestion(0))
-    assert ahead.next(log, wanted=False) == Next(1, [])
-    ahead.computed(suggestion(1, origin="old"), log)
-    record(log, "completed", 0)
-    assert ahead.next(log, wanted=False) == Next(1, [])
-    start(log, ahead.take())
-    ahead.computed(suggestion(1, origin="new"), log)
-    assert ahead.take() is None
-    assert ahead.next(log, wanted=False) == Next(2, [])
-
-
 def test_no_more_are_prepared_than_there_are_trials() -> None:
     ahead, log = Ahead(depth=4, trials=2), Log()
     for number in (0, 1):
         assert ahead.next(log, wanted=False) is not None
-        ahead.computed(suggestion(number), log)
+        ahead.computed(suggestion(number))
     assert ahead.next(log, wanted=True) is None
 
 
@@ -94,9 +66,9 @@ def test_no_more_are_prepared_than_there_are_trials() -> None:
 @pytest.mark.parametrize(("workers", "suggestion_s"), [(3, 4.0), (16, 4.0), (16, 30.0)])
 def test_what_was_prepared_ahead_replays(tmp_path: Path, scheduler: str, workers: int, suggestion_s: float) -> None:
     faults = pt.Faults(failures=0.02, preemptions=0.05, stragglers=0.2)
-    given = spec(tmp_path, scheduler=scheduler, algorithm="tpe", trials=40)
+    given = spec(tmp_path, scheduler=scheduler, algorithm="tpe", trials=28)
     study = pt.simulate(given, blackbox, workers=workers, faults=faults, suggestion_s=suggestion_s)
-    assert len(study.trials) == 40
+    assert len(study.trials) == 28
     assert study.replay().difference is None
     made = [trial.suggestion for trial in study.log.trials.values()]
     assert all(each.seconds == suggestion_s for each in made)

@@ -82,7 +82,7 @@ def _against(task: CurveTask, every: Mapping[int, Results], workers: int, way: i
 
 
 def _all(line: Line, way: int) -> Iterator[float]:
-    """Every value a run had; its own best known as a start, for lines that have none."""
+    """Every value that a run had."""
     return (float(entry[1 + way]) for entry in line["best"] if entry[1 + way] is not None)
 
 

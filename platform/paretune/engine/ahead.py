@@ -15,8 +15,10 @@ from paretune.log import Log
 from paretune.records import Suggestion
 
 _SHARE = 8
-"""One suggestion is prepared for each so many workers. A prepared suggestion knows nothing of the results that come
-before it is used: with an eighth, little more than the trials under way keep it from knowing anyway."""
+"""One suggestion is prepared for each so many workers. A prepared one knows nothing of the results that come before it
+is used; with an eighth, that is little beside what it cannot know because it is still under way. Making them anew
+whenever results come would keep a processor busy all the time, and be in vain as a rule: results come with workers
+that are free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +36,17 @@ class Ahead:
         """Prepare up to `depth` of them, and never more than `trials` suggestions in all."""
         self._depth, self._trials = depth, trials
         self._prepared: deque[Suggestion] = deque()
-        self._known = 0  # observations, to the last one that was begun
 
     def next(self, log: Log, *, wanted: bool) -> Next | None:
-        """What to compute, None for nothing; `wanted` says that a worker is free.
-
-        One more, until there are enough. Then the last one anew whenever there are new results: those before it stay,
-        because it is conditioned on them.
-        """
-        free = max(log.trials, default=-1) + 1
+        """What to compute, None while there are enough; `wanted` says that a worker is free."""
         ready = len(self._prepared)
-        if ready < max(self._depth, int(wanted)) and len(log.trials) + ready < self._trials:
-            number, kept = free + ready, ready
-        elif ready and self._depth and len(log.observations) > self._known:
-            number, kept = free + ready - 1, ready - 1
-        else:
+        if ready >= max(self._depth, int(wanted)) or len(log.trials) + ready >= self._trials:
             return None
-        self._known = len(log.observations)
-        return Next(number, list(self._prepared)[:kept])
+        return Next(max(log.trials, default=-1) + 1 + ready, list(self._prepared))
 
-    def computed(self, suggestion: Suggestion, log: Log) -> None:
-        """Take in what came out; one whose earlier version was used in the meantime is dropped."""
-        place = suggestion.id - (max(log.trials, default=-1) + 1)
-        if place == len(self._prepared):
-            self._prepared.append(suggestion)
-        elif place >= 0:
-            self._prepared[place] = suggestion
+    def computed(self, suggestion: Suggestion) -> None:
+        """Take in what came out."""
+        self._prepared.append(suggestion)
 
     def take(self) -> Suggestion | None:
         """The oldest one, which is to be recorded before anything else is asked here; None when none is ready."""

@@ -74,7 +74,7 @@ class Brain:
 
         `wanted` says that a worker is free. Raises what the algorithm raised.
         """
-        self._fetch(log, timeout_s)
+        self._fetch(timeout_s)
         coming = self._ahead.next(log, wanted=wanted) if self._answer is None else None
         if coming is not None:
             self._ask(coming, log)
@@ -95,7 +95,7 @@ class Brain:
         known, self._told = self._told, len(told)
         self._answer = self._actor.answer.remote(replace(self._whole, known=known, news=told[known:]))
 
-    def _fetch(self, log: Log, timeout_s: float) -> None:
+    def _fetch(self, timeout_s: float) -> None:
         if self._answer is None or not ray.wait([self._answer], timeout=timeout_s)[0]:
             return
         suggestion: Suggestion | None = ray.get(self._answer)
@@ -103,7 +103,7 @@ class Brain:
             self._answer = self._actor.answer.remote(self._whole)
             return
         self._answer = None
-        self._ahead.computed(suggestion, log)
+        self._ahead.computed(suggestion)
 
     def close(self) -> None:
         ray.kill(self._actor)

@@ -108,7 +108,7 @@ class Cluster:
             self.now_s = due_s
             if isinstance(coming, Suggestion):
                 self._thinks = False
-                self._ahead.computed(coming, recorder.log)
+                self._ahead.computed(coming)
             else:
                 self._happen(coming)
             recorder.tell()
@@ -151,7 +151,7 @@ class Cluster:
                 self._thinks = True
                 heapq.heappush(self._queue, (self.now_s + seconds, next(self._order), suggestion))
             else:
-                self._ahead.computed(suggestion, self._recorder.log)
+                self._ahead.computed(suggestion)
 
     def _computed(self, coming: ahead.Next) -> Suggestion:
         log = self._recorder.log
