@@ -32,6 +32,7 @@ environment syne syne-tune==0.16.0 botorch huggingface_hub # the last is importe
 environment hebo torch==2.13.0
 environment hebo --no-deps HEBO==0.3.6 # its own pins (numpy < 1.25, GPy) do not build on Python 3.11
 environment hebo pymoo==0.6.0.1 gpytorch pandas scikit-learn disjoint-set
+environment dehb DEHB==0.1.2
 environment vizier "google-vizier[jax]==0.1.24"
 environment vizier jax==0.5.3 jaxlib==0.5.3 flax==0.10.6 optax==0.2.4 # its equinox needs an older jax
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def simulate(
     workers: int = 8,
     reports: Sequence[float] | None = None,
     faults: Faults | None = None,
+    suggestion_s: float | Callable[[], float] = 0.0,
     name: str | None = None,
     store: str | os.PathLike[str] | None = None,
     listeners: Sequence[Listener] = (),
@@ -38,6 +39,8 @@ def simulate(
         workers: trials at a time, in place of the spec's `concurrency`.
         reports: the resources at which a training reports; by default 1, 2, 3 ... up to the spec's epochs.
         faults: what goes wrong: `paretune.Faults(preemptions=0.01)`.
+        suggestion_s: how long computing a suggestion takes, for which free workers may have to wait; a function is
+            called after each. Suggestions are then prepared while trials run, as on Ray.
         name: the study's name; `<name of the spec>-simulated` unless given. One that is there already goes on.
         store: where it is kept, in place of the spec's.
         listeners: told of what is recorded.
@@ -53,7 +56,7 @@ def simulate(
     running.check(spec)
     spec = warm_start.settled(spec)
     problem = algorithms.problem_of(spec, warm_start.read(spec))
-    cluster = Cluster(spec, problem, blackbox, faults=faults or Faults(), reports=resources)
+    cluster = Cluster(spec, problem, blackbox, faults=faults or Faults(), reports=resources, suggestion_s=suggestion_s)
     _execute(spec, cluster, listeners)
     return flow.load(spec.name, store=spec.store)
 

@@ -77,7 +77,7 @@ def _steps(spec: StudySpec, log: Log) -> Iterator[tuple[str, Difference | None]]
         if isinstance(entry, Event) and entry.suggestion is not None:
             while then.position < entry.suggestion.history_position:
                 then.append(log.entries[then.position])
-            again = _again(entry.suggestion, algorithm, problem, spec, then)
+            again = _again(entry.suggestion, algorithm, problem, spec, then, log)
             same = (again.proposal, again.pending) == (entry.suggestion.proposal, entry.suggestion.pending)
             yield "suggestion", _difference(entry, "suggestion", same, _brief(entry.suggestion), _brief(again))
         decision = schedulers.told(scheduler, entry)
@@ -85,14 +85,18 @@ def _steps(spec: StudySpec, log: Log) -> Iterator[tuple[str, Difference | None]]
             due[entry.trial] = decision
 
 
-def _again(recorded: Suggestion, algorithm: Algorithm, problem: Problem, spec: StudySpec, then: Log) -> Suggestion:
-    """The suggestion that the log as it stood then leads to."""
+def _again(
+    recorded: Suggestion, algorithm: Algorithm, problem: Problem, spec: StudySpec, then: Log, log: Log
+) -> Suggestion:
+    """The suggestion that the log as it stood then leads to, beside those prepared but not recorded by then."""
     history = latest(then.observations)
+    unrecorded = [number for number in recorded.pending if number not in then.trials and number in log.trials]
+    prepared = [log.trials[number].suggestion for number in unrecorded]
     (suggestion,) = algorithms.propose(
         algorithm,
         name=recorded.algorithm,
         history=history,
-        pending=then.pending,
+        pending=[*then.pending, *prepared],
         n=1,
         seed=spec.search.seed,
         first_id=recorded.id,

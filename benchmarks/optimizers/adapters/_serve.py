@@ -88,18 +88,24 @@ def plain(value: Any) -> Any:
 
 def serve(make: Callable[[Problem], Adapter], package: str | None) -> None:
     """Answer requests until told to quit; `package` is the distribution whose version is reported."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints goes to stderr, not between the answers
-    _Session(make, package).run(sys.stdin, answers)
+    Session(make, package).serve()
 
 
-class _Session:
-    def __init__(self, make: Callable[[Problem], Adapter], package: str | None) -> None:
+class Session:
+    """Requests are its methods."""
+
+    def __init__(self, make: Callable[[Any], Any], package: str | None) -> None:
         self._make, self._package = make, package
         self._adapter: Any = None
         self._asked: dict[int, tuple[Any, Config]] = {}
 
-    def run(self, requests: TextIO, answers: TextIO) -> None:
+    def serve(self) -> None:
+        """Answer what comes in by standard input, until told to quit."""
+        answers = os.fdopen(os.dup(1), "w", buffering=1)
+        os.dup2(2, 1)  # whatever a library prints goes to stderr, not between the answers
+        self._run(sys.stdin, answers)
+
+    def _run(self, requests: TextIO, answers: TextIO) -> None:
         for line in requests:
             request = json.loads(line)
             name = request.pop("do")
@@ -115,7 +121,9 @@ class _Session:
             answers.flush()
 
     def start(self, *, space: Any, inputs: Any, **fields: Any) -> dict[str, Any]:
-        problem = Problem(space=Space.from_data(space), inputs=limits_from_data(inputs), **fields)
+        return self._begin(Problem(space=Space.from_data(space), inputs=limits_from_data(inputs), **fields))
+
+    def _begin(self, problem: Any) -> dict[str, Any]:
         _seed_globals(problem.seed)
         self._asked = {}
         self._adapter = None  # frees the run before

@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from benchmarks.optimizers.adapters._serve import Problem, Result, serve
-from benchmarks.optimizers.spaces import Config, Parameter
+from benchmarks.optimizers.spaces import Config, Parameter, Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -30,11 +30,7 @@ class Optuna:
 
     def ask(self) -> tuple[Trial, Config]:
         trial = self._study.ask()
-        config: Config = {}
-        for parameter in self._problem.space:
-            if parameter.active(config):
-                config[parameter.name] = _suggest(trial, parameter)
-        return trial, config
+        return trial, suggested(trial, self._problem.space)
 
     def tell(self, trial: Trial, config: Config, result: Result) -> None:
         if self._problem.limits:
@@ -73,6 +69,15 @@ def _sampler(problem: Problem) -> BaseSampler:
 def _read_excess(trial: FrozenTrial) -> Sequence[float]:
     excess: list[float] = trial.user_attrs[_EXCESS]
     return excess
+
+
+def suggested(trial: Trial, space: Space) -> Config:
+    """What a trial suggests, parameter by parameter: conditions come by themselves."""
+    config: Config = {}
+    for parameter in space:
+        if parameter.active(config):
+            config[parameter.name] = _suggest(trial, parameter)
+    return config
 
 
 def _suggest(trial: Trial, parameter: Parameter) -> Any:

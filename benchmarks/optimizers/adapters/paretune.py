@@ -17,7 +17,7 @@ from paretune.records import Suggestion
 class Paretune:
     def __init__(self, problem: Problem) -> None:
         self._names = [f"y{i}" for i in range(problem.objectives)]
-        self._space = {parameter.name: _declared(parameter) for parameter in problem.space}
+        self._space = {parameter.name: declared(parameter) for parameter in problem.space}
         settings = dict(problem.options)
         name = settings.pop("algorithm", "gp")
         asked: dict[str, Any] = {}  # of the features that a task needs, and no others: older versions lack them
@@ -71,7 +71,7 @@ def _text(limit: Limit) -> str:
     return f"{' + '.join(f'{weight} * {name}' for name, weight in limit.weights)} <= {limit.upper}"
 
 
-def _declared(parameter: Parameter) -> pt.Float | pt.Int | pt.Choice:
+def declared(parameter: Parameter) -> pt.Float | pt.Int | pt.Choice:
     when: Any = {} if parameter.when is None else {parameter.when[0]: list(parameter.when[1])}
     if parameter.kind == "choice":
         return pt.Choice(list(parameter.options), when=when)

@@ -8,20 +8,14 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
-from ConfigSpace import (
-    CategoricalHyperparameter,
-    Configuration,
-    ConfigurationSpace,
-    InCondition,
-    UniformFloatHyperparameter,
-    UniformIntegerHyperparameter,
-)
+from ConfigSpace import Configuration
 from smac import HyperparameterOptimizationFacade, Scenario
 from smac.multi_objective.parego import ParEGO
 from smac.runhistory.dataclasses import TrialInfo, TrialValue
 
+from benchmarks.optimizers.adapters._configuration_space import configuration_space
 from benchmarks.optimizers.adapters._serve import Penalty, Problem, Result, plain, serve
-from benchmarks.optimizers.spaces import Config, Parameter, Space
+from benchmarks.optimizers.spaces import Config
 
 _QUIET = 50  # the level of critical messages
 
@@ -30,7 +24,7 @@ class Smac:
     def __init__(self, problem: Problem) -> None:
         self._several = problem.objectives > 1
         self._penalty = Penalty(problem.objectives)
-        self._space = _configuration_space(problem.space, problem.seed)
+        self._space = configuration_space(problem.space, problem.seed)
         names = [f"y{i}" for i in range(problem.objectives)]
         scenario = Scenario(
             self._space,
@@ -59,24 +53,6 @@ class Smac:
 
     def add(self, config: Config, result: Result) -> None:
         self.tell(TrialInfo(Configuration(self._space, values=config), seed=0), config, result)
-
-
-def _configuration_space(space: Space, seed: int) -> ConfigurationSpace:
-    made = ConfigurationSpace(seed=seed)
-    known = {parameter.name: _declared(parameter) for parameter in space}
-    made.add(list(known.values()))
-    for parameter in space:
-        if parameter.when is not None:
-            made.add(InCondition(known[parameter.name], known[parameter.when[0]], list(parameter.when[1])))
-    return made
-
-
-def _declared(parameter: Parameter) -> Any:
-    if parameter.kind == "choice":
-        return CategoricalHyperparameter(parameter.name, list(parameter.options))
-    if parameter.kind == "int":
-        return UniformIntegerHyperparameter(parameter.name, int(parameter.low), int(parameter.high), log=parameter.log)
-    return UniformFloatHyperparameter(parameter.name, parameter.low, parameter.high, log=parameter.log)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from syne_tune.config_space import choice, lograndint, loguniform, randint, unif
 from syne_tune.optimizer.baselines import EHVI, BOTorch
 
 from benchmarks.optimizers.adapters._serve import Penalty, Problem, Result, plain, serve
-from benchmarks.optimizers.spaces import Config, Parameter
+from benchmarks.optimizers.spaces import Config, Parameter, Space
 
 torch.set_num_threads(1)
 
@@ -23,16 +23,16 @@ class SyneTune:
         self._space = problem.space
         self._names = [f"y{i}" for i in range(problem.objectives)]
         self._trials = 0
-        declared = {parameter.name: _declared(parameter) for parameter in problem.space}
+        known = {parameter.name: declared(parameter) for parameter in problem.space}
         if problem.objectives > 1:
-            self._scheduler: Any = EHVI(declared, metrics=self._names, random_seed=problem.seed)
+            self._scheduler: Any = EHVI(known, metrics=self._names, random_seed=problem.seed)
         else:
-            self._scheduler = BOTorch(declared, metric=self._names[0], random_seed=problem.seed)
+            self._scheduler = BOTorch(known, metric=self._names[0], random_seed=problem.seed)
 
     def ask(self) -> tuple[Trial, Config]:
         trial = self._trial(self._scheduler.suggest().config)
         self._scheduler.on_trial_add(trial)
-        return trial, self._within({name: plain(value) for name, value in trial.config.items()})
+        return trial, within(self._space, trial.config)
 
     def tell(self, trial: Trial, config: Config, result: Result) -> None:
         values = self._penalty.values(result)
@@ -48,15 +48,18 @@ class SyneTune:
         self._trials += 1
         return Trial(trial_id=self._trials - 1, config=config, creation_time=datetime.datetime.now())
 
-    def _within(self, config: Config) -> Config:
-        """Its searchers can leave the bounds of a logarithmic integer by one."""
-        for parameter in self._space:
-            if parameter.kind != "choice":
-                config[parameter.name] = min(max(config[parameter.name], parameter.low), parameter.high)
-        return config
+
+def within(space: Space, config: Config) -> Config:
+    """Plain values inside their bounds: its searchers can leave those of a logarithmic integer by one."""
+    plain_values = {name: plain(value) for name, value in config.items()}
+    for parameter in space:
+        if parameter.kind != "choice":
+            plain_values[parameter.name] = min(max(plain_values[parameter.name], parameter.low), parameter.high)
+    return plain_values
 
 
-def _declared(parameter: Parameter) -> Any:
+def declared(parameter: Parameter) -> Any:
+    """A parameter as Syne Tune declares it; it knows no conditions."""
     if parameter.kind == "choice":
         return choice(list(parameter.options))
     if parameter.kind == "int":

@@ -38,7 +38,7 @@ class Client:
         self._complaints: IO[str] = (Path(self._folder.name) / "stderr").open("w+")
         path = os.pathsep.join(map(str, peer.search_path))
         self._process = subprocess.Popen(
-            [peer.python, "-P", "-m", f"benchmarks.optimizers.adapters.{peer.adapter}"],
+            [peer.python, "-P", "-m", f"{peer.package}.{peer.adapter}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,

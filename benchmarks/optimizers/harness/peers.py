@@ -28,6 +28,7 @@ class Peer:
 
     name: str
     adapter: str
+    package: str = "benchmarks.optimizers.adapters"
     environment: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[str, ...] = ALL

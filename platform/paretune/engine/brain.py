@@ -13,6 +13,7 @@ import ray
 
 from paretune import algorithms
 from paretune.algorithms import Problem
+from paretune.engine.ahead import Ahead, Next
 from paretune.log import Log, latest
 from paretune.records import Observation, Suggestion
 from paretune.study import AlgorithmSpec
@@ -57,37 +58,52 @@ class _Brain:
 
 
 class Brain:
-    """The driver's side: one question at a time, its answer fetched when it is there."""
+    """The driver's side: one question at a time, its answer fetched when it is there and kept until it is taken."""
 
-    def __init__(self, algorithm: AlgorithmSpec, problem: Problem, *, bound_regret: bool = False) -> None:
-        """`bound_regret` asks for the bound that the rule `regret` needs, with every suggestion."""
+    def __init__(self, algorithm: AlgorithmSpec, problem: Problem, ahead: Ahead, *, bound_regret: bool = False) -> None:
+        """`ahead` says what to prepare; `bound_regret` asks for the bound that the rule `regret` needs."""
+        self._ahead = ahead
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Brain)
         self._actor: Any = actor.remote(algorithm, problem, bound_regret=bound_regret)
         self._answer: Any = None
         self._whole: Question | None = None
         self._told = 0
 
-    @property
-    def asked(self) -> bool:
-        return self._answer is not None
+    def advance(self, log: Log, *, wanted: bool, timeout_s: float = 0.0) -> None:
+        """Keep an answer that is there within the time, and ask what is to be computed next.
 
-    def ask(self, log: Log, number: int) -> None:
-        """Start computing the suggestion of that number from the log as it is now; only when nothing is under way."""
-        assert self._answer is None
+        `wanted` says that a worker is free. Raises what the algorithm raised.
+        """
+        self._fetch(timeout_s)
+        coming = self._ahead.next(log, wanted=wanted) if self._answer is None else None
+        if coming is not None:
+            self._ask(coming, log)
+
+    def take(self) -> Suggestion | None:
+        """The suggestion to try next, None when none is ready."""
+        return self._ahead.take()
+
+    def _ask(self, coming: Next, log: Log) -> None:
         told = list(log.observations)
-        self._whole = Question(id=number, known=0, news=told, pending=log.pending, history_position=log.position)
+        self._whole = Question(
+            id=coming.number,
+            known=0,
+            news=told,
+            pending=[*log.pending, *coming.prepared],
+            history_position=log.position,
+        )
         known, self._told = self._told, len(told)
         self._answer = self._actor.answer.remote(replace(self._whole, known=known, news=told[known:]))
 
-    def fetch(self, *, timeout_s: float) -> Suggestion | None:
-        """The answer, or None when it is not there within the time; raises what the algorithm raised."""
-        ready, _ = ray.wait([self._answer], timeout=timeout_s)
-        if not ready:
-            return None
+    def _fetch(self, timeout_s: float) -> None:
+        if self._answer is None or not ray.wait([self._answer], timeout=timeout_s)[0]:
+            return
         suggestion: Suggestion | None = ray.get(self._answer)
-        # a restarted actor has to be told everything
-        self._answer = None if suggestion is not None else self._actor.answer.remote(self._whole)
-        return suggestion
+        if suggestion is None:  # a restarted actor has to be told everything
+            self._answer = self._actor.answer.remote(self._whole)
+            return
+        self._answer = None
+        self._ahead.computed(suggestion)
 
     def close(self) -> None:
         ray.kill(self._actor)

@@ -21,7 +21,7 @@ from ray.util.placement_group import placement_group_table
 
 from paretune import algorithms, schedulers
 from paretune.earlier import Source
-from paretune.engine import checkpoints
+from paretune.engine import ahead, checkpoints
 from paretune.engine.brain import Brain
 from paretune.engine.course import Course
 from paretune.engine.gang import Gang
@@ -98,7 +98,8 @@ def execute(
     stopper = StudyStopper(spec, recorder)
     problem = algorithms.problem_of(spec, sources)
     course = Course(spec, recorder)
-    brain = Brain(spec.search.algorithm, problem, bound_regret=spec.search.regret is not None)
+    queue = ahead.Ahead(depth=ahead.depth(spec.search.concurrency), trials=spec.search.trials)
+    brain = Brain(spec.search.algorithm, problem, queue, bound_regret=spec.search.regret is not None)
     try:
         with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:
             _fit(spec, setup, recorder, course, brain, gangs, stopper, scratch=scratch)
@@ -141,7 +142,7 @@ def _fit(
             name=spec.name,
             storage_path=scratch,
             stop=stopper,
-            callbacks=[StudyCallback(spec, setup, recorder, pool)],
+            callbacks=[StudyCallback(spec, setup, recorder, brain, pool)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # checkpoints are the loop's own
             failure_config=tune.FailureConfig(max_failures=spec.train.retries),
             verbose=0,

@@ -116,18 +116,13 @@ class StudySearcher(Searcher):
             return self._start(trial)
         if self._course.used_up:  # what runs may still be paused and promoted
             return None if self._running else Searcher.FINISHED
-        if not self._brain.asked:
-            self._ask()
-        suggestion = self._fetch()
+        suggestion = self._suggestion()
         if suggestion is None:
             return Searcher.FINISHED if self._stopper.stop_all() else None
         self._recorder.suggested(suggestion)
         if self._stopper.stop_all():  # what was suggested may say that enough is known
             return Searcher.FINISHED
-        task = self._start(self._recorder.log.trials[suggestion.id])
-        if self._spec.search.concurrency > 1 and not self._course.used_up:
-            self._ask()  # ahead of time, so that the next free worker need not wait
-        return task
+        return self._start(self._recorder.log.trials[suggestion.id])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A place became free."""
@@ -139,16 +134,15 @@ class StudySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: the log is the only memory."""
 
-    def _ask(self) -> None:
+    def _suggestion(self) -> Suggestion | None:
+        """A suggestion if one is ready. With no trial running Tune has nothing else to do: then wait for it."""
         log = self._recorder.log
-        self._brain.ask(log, max(log.trials, default=-1) + 1)
-
-    def _fetch(self) -> Suggestion | None:
-        """The brain's answer if it is there. With no trial running Tune has nothing else to do: then wait for it."""
         try:
-            suggestion = self._brain.fetch(timeout_s=0.0)
+            self._brain.advance(log, wanted=True)
+            suggestion = self._brain.take()
             while suggestion is None and not self._running and not self._stopper.stop_all():
-                suggestion = self._brain.fetch(timeout_s=_WAIT_S)
+                self._brain.advance(log, wanted=True, timeout_s=_WAIT_S)
+                suggestion = self._brain.take()
         except Exception as error:
             self._recorder.broken = _algorithm_failed(self._spec.search.algorithm.name, error)
             return None
@@ -206,13 +200,17 @@ class StudyScheduler(FIFOScheduler):
 
 
 class StudyCallback(tune.Callback):
-    """Records starts, and what becomes of a trial whose actor died."""
+    """Records starts, and what becomes of a trial whose actor died; keeps the brain busy between them."""
 
-    def __init__(self, spec: StudySpec, setup: Setup, recorder: Recorder, pool: GangPool) -> None:
-        self._spec, self._setup, self._recorder, self._pool = spec, setup, recorder, pool
+    def __init__(self, spec: StudySpec, setup: Setup, recorder: Recorder, brain: Brain, pool: GangPool) -> None:
+        self._spec, self._setup, self._recorder, self._brain, self._pool = spec, setup, recorder, brain, pool
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         self._recorder.tell()
+        try:
+            self._brain.advance(self._recorder.log, wanted=False)
+        except Exception as error:
+            self._recorder.broken = _algorithm_failed(self._spec.search.algorithm.name, error)
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         task: Task = trial.config[TASK]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from paretune import algorithms, schedulers, stopping
 from paretune.algorithms import Problem
-from paretune.engine import boundary
+from paretune.engine import ahead, boundary
 from paretune.engine.course import Course
 from paretune.engine.messages import Ended, Reported
 from paretune.engine.recorder import Recorder
 from paretune.errors import ReportError, SpecError
 from paretune.log import Trial
-from paretune.records import Ending, Metrics, Observation
+from paretune.records import Ending, Metrics, Observation, Suggestion
 from paretune.simulation.blackbox import Blackbox
 from paretune.simulation.faults import Faults
 from paretune.study import StudySpec
@@ -65,13 +65,26 @@ class Cluster:
     """
 
     def __init__(
-        self, spec: StudySpec, problem: Problem, blackbox: Blackbox, *, faults: Faults, reports: Sequence[float]
+        self,
+        spec: StudySpec,
+        problem: Problem,
+        blackbox: Blackbox,
+        *,
+        faults: Faults,
+        reports: Sequence[float],
+        suggestion_s: float | Callable[[], float] = 0.0,
     ) -> None:
+        """`suggestion_s` is how long computing a suggestion takes: called after each, where it is a function."""
         self.now_s = 0.0
         self._spec, self._problem, self._blackbox = spec, problem, blackbox
         self._faults, self._reports = faults, sorted(reports)
+        self._suggestion_s = suggestion_s
+        instant = suggestion_s == 0  # there is no need to prepare any, then
+        concurrency, trials = spec.search.concurrency, spec.search.trials
+        self._ahead = ahead.Ahead(depth=0 if instant else ahead.depth(concurrency), trials=trials)
+        self._thinks = False  # a suggestion is being computed: it stands in the queue
         self._algorithm = algorithms.create(spec.search.algorithm, problem)
-        self._queue: list[tuple[float, int, _Next]] = []
+        self._queue: list[tuple[float, int, _Next | Suggestion]] = []
         self._order = itertools.count()
         self._spent: dict[int, float] = {}  # seconds from the beginning to a trial's last report, on even workers
         self._latest: dict[int, Observation] = {}
@@ -93,7 +106,11 @@ class Cluster:
                 self.now_s = self._end_s
                 return "hours"
             self.now_s = due_s
-            self._happen(coming)
+            if isinstance(coming, Suggestion):
+                self._thinks = False
+                self._ahead.computed(coming)
+            else:
+                self._happen(coming)
             recorder.tell()
             if recorder.broken is not None:
                 raise recorder.broken
@@ -104,16 +121,40 @@ class Cluster:
 
     def _fill(self) -> None:
         """Give every free place a trial."""
-        while len(self._queue) < self._spec.search.concurrency:
+        while len(self._queue) - self._thinks < self._spec.search.concurrency:
             trial = self._course.next_trial() or self._suggested()
             if trial is None:
-                return
+                break
             self._start(trial.id, number=trial.attempt + 1 if trial.started_s is not None else 0, losses=0)
+        self._think(wanted=False)
 
     def _suggested(self) -> Trial | None:
-        log = self._recorder.log
         if self._course.used_up:
             return None
+        self._think(wanted=True)
+        suggestion = self._ahead.take()
+        if suggestion is None:
+            return None
+        self._recorder.suggested(suggestion)
+        return self._recorder.log.trials[suggestion.id]
+
+    def _think(self, *, wanted: bool) -> None:
+        """Begin to compute what is to be computed next, unless something is being computed already."""
+        while not self._thinks:
+            coming = self._ahead.next(self._recorder.log, wanted=wanted)
+            if coming is None:
+                return
+            suggestion = self._computed(coming)
+            seconds = self._suggestion_s() if callable(self._suggestion_s) else self._suggestion_s
+            suggestion = replace(suggestion, seconds=seconds)
+            if seconds > 0:
+                self._thinks = True
+                heapq.heappush(self._queue, (self.now_s + seconds, next(self._order), suggestion))
+            else:
+                self._ahead.computed(suggestion)
+
+    def _computed(self, coming: ahead.Next) -> Suggestion:
+        log = self._recorder.log
         for seen in log.observations[self._seen :]:
             self._latest[seen.trial] = seen
         self._seen = len(log.observations)
@@ -122,16 +163,15 @@ class Cluster:
             self._algorithm,
             name=self._spec.search.algorithm.name,
             history=history,
-            pending=log.pending,
+            pending=[*log.pending, *coming.prepared],
             n=1,
             seed=self._spec.search.seed,
-            first_id=len(log.trials),
+            first_id=coming.number,
             history_position=log.position,
         )
         if self._spec.search.regret is not None:
             suggestion = algorithms.bound_regret(suggestion, self._problem, history)
-        self._recorder.suggested(replace(suggestion, seconds=0.0))  # on this clock it takes no time
-        return log.trials[suggestion.id]
+        return suggestion
 
     def _start(self, trial: int, *, number: int, losses: int) -> None:
         self._recorder.started(trial, number, None)

@@ -1,0 +1,1 @@
+"""Searches that end trials early, compared on learning curves by a virtual clock; see README.md."""

@@ -1,0 +1,1 @@
+"""What the results say: `scores` normalises them, `tables` and `figure` show them."""
