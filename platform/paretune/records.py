@@ -56,6 +56,11 @@ class Proposal:
     fit_s: float = field(default=0.0, compare=False)
 
     @property
+    def whole(self) -> bool:
+        """Whether the algorithm wants the trial trained to its end, however it does on its way."""
+        return bool(self.notes.get("whole", False))
+
+    @property
     def promises(self) -> Promises | None:
         """What the algorithm expects of paused trials, where it has a model of them."""
         noted = self.notes.get(_PROMISES)
@@ -66,6 +71,9 @@ class Proposal:
 
 
 _PROMISES = "promises"
+
+WHOLE: Mapping[str, Any] = {"whole": True}
+"""The note that says so of a trial that is to be trained to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

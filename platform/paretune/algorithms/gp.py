@@ -37,7 +37,7 @@ from paretune.algorithms._gp.transfer import Lessons, lessons_of
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._untried import Tried, keys, sobol_points
 from paretune.errors import AlgorithmError
-from paretune.records import Observation, Proposal, Suggestion
+from paretune.records import WHOLE, Observation, Proposal, Suggestion
 from paretune.space import Config
 
 Array = npt.NDArray[np.float64]
@@ -102,12 +102,19 @@ class GaussianProcess:
                 together = min(left, TOGETHER) if self.joint else 1
                 ahead += self._modelled(history, [entry.config for entry in ahead], rng, n=together)
             else:
-                tried = keys(self._space, history, ahead)
-                ahead.append(
-                    next_earlier(self._problem, history, tried, trials=trials)
-                    or next_initial(self._space, tried, seed=self._seed, trials=trials)
-                )
+                ahead.append(self._initially(history, ahead, trials))
         return [entry for entry in ahead[len(pending) :] if isinstance(entry, Proposal)]
+
+    def _initially(
+        self, history: Sequence[Observation], ahead: Sequence[Suggestion | Proposal], trials: int
+    ) -> Proposal:
+        """The next of the start; the first ones are trained to the end where others may not be."""
+        tried = keys(self._space, history, ahead)
+        chosen = next_earlier(self._problem, history, tried, trials=trials) or next_initial(
+            self._space, tried, seed=self._seed, trials=trials
+        )
+        whole = bool(self._problem.rungs) and trials < self._settings.whole
+        return replace(chosen, notes=WHOLE) if whole else chosen
 
     def _results(self, history: Sequence[Observation]) -> list[Observation]:
         return results(history, self._objectives, self._problem.rungs)

@@ -24,8 +24,9 @@ class AsynchronousHalving:
     end. A trial that diverges counts as the worst result of its next rung, one that fails counts nowhere. A report that
     jumps over rungs counts at the highest of them.
 
-    Where the algorithm knows which paused trials are worth more than a new one (see `Promises`), these are promoted,
-    and not those with the best scores.
+    Trials that the algorithm wants whole (see `Proposal.whole`) go on past every rung, where their results count all
+    the same. Where the algorithm knows which paused trials are worth more than a new one (see `Promises`), these are
+    promoted, and not those with the best scores.
     """
 
     Settings = ASHA
@@ -41,6 +42,7 @@ class AsynchronousHalving:
         self._next: dict[int, int] = {}  # trial -> index of its next rung
         self._waits: dict[int, tuple[int, int]] = {}  # bracket and rung where a trial is paused
         self._promises = Promises(below=0.0, trials={})  # the latest
+        self._whole: set[int] = set()
 
     def on_report(self, report: Report) -> Decision:
         trial, at = report.trial, reached(self._levels, report.resource)
@@ -53,12 +55,17 @@ class AsynchronousHalving:
         if not usable(report.metrics, self._objectives):
             here.leave(trial)
             return "stop"
+        if trial in self._whole:
+            here.leave(trial)
+            return "continue"
         return self._promoted_or_paused(bracket, at, trial) if self._promotes else self._judged(here, trial)
 
     def on_event(self, event: Event) -> None:
         assert event.trial is not None
         if event.kind == "suggested" and event.suggestion is not None:
-            self._promises = event.suggestion.proposal.promises or self._promises
+            proposal = event.suggestion.proposal
+            self._promises = proposal.promises or self._promises
+            self._whole |= {event.trial} if proposal.whole else set()
         if event.kind == "promoted" or event.kind in ENDINGS:
             waits = self._waits.pop(event.trial, None)
             if waits is not None:
