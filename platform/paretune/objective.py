@@ -195,6 +195,11 @@ class Objectives(Sequence[Objective]):
         below = [f"{name} is {metrics[name]:g}" for name in self.standard_errors if metrics[name] < 0]
         return f"a standard error must not be negative, {below[0]}" if below else None
 
+    @property
+    def signs(self) -> list[float]:
+        """1 for each outcome that is minimised, -1 for the others; shape (o,)."""
+        return list(self._signs_o.tolist())
+
     def minimized(self, metrics: Mapping[str, float]) -> npt.NDArray[np.float64]:
         """The objectives' values turned so that less is better; shape (m,)."""
         return np.asarray(self._signs_m * np.array([metrics[name] for name in self.names], dtype=np.float64))

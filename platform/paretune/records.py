@@ -61,35 +61,38 @@ class Proposal:
         return bool(self.notes.get("whole", False))
 
     @property
-    def promises(self) -> Promises | None:
-        """What the algorithm expects of paused trials, where it has a model of them."""
-        noted = self.notes.get(_PROMISES)
-        if noted is None:
-            return None
-        trials = {int(trial): value for trial, value in noted["trials"].items()}
-        return Promises(below=noted["below"], trials=trials)
+    def forecast(self) -> Forecast | None:
+        """What rungs tell of the end, where the algorithm has a model of it."""
+        noted = self.notes.get(_FORECAST)
+        return None if noted is None else Forecast({float(rung): lines for rung, lines in noted.items()})
 
 
-_PROMISES = "promises"
+_FORECAST = "forecast"
 
 WHOLE: Mapping[str, Any] = {"whole": True}
 """The note that says so of a trial that is to be trained to its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promises:
-    """The paused trials that are worth more than a new one, the more the larger their value.
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is expected at the end of one configuration's training, from each rung on its way.
 
-    Of trials at resources from `below` on nothing is said.
+    `lines` has for each rung, and there for each metric, the slope and the offset of a straight line.
     """
 
-    below: float
-    trials: Mapping[int, float]
+    lines: Mapping[float, Mapping[str, tuple[float, float]]]
+
+    def final(self, rung: float, metrics: Metrics) -> Metrics:
+        """The metrics with those that are forecast as they are expected to end; unchanged at a rung without lines."""
+        lines = self.lines.get(rung, {})
+        expected = {name: slope * metrics[name] + offset for name, (slope, offset) in lines.items() if name in metrics}
+        return {**metrics, **expected}
 
     @property
     def note(self) -> dict[str, Any]:
         """As plain data, for a proposal's notes."""
-        return {_PROMISES: {"below": self.below, "trials": {str(i): value for i, value in self.trials.items()}}}
+        plain = {str(rung): {name: list(line) for name, line in lines.items()} for rung, lines in self.lines.items()}
+        return {_FORECAST: plain}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

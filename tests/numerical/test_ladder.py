@@ -127,6 +127,20 @@ def test_whole_trainings_are_forecast_where_first_scores_mislead(misled: list[Ob
     assert np.mean(np.abs(mean_t1[:, 0] - end_t) < 3 * sd_t1[:, 0]) > 0.9
 
 
+def test_lines_lead_from_a_rung_to_the_end(misled: list[Observation]) -> None:
+    """What is left to a forecast from the ninth epoch's result, or the first one's, is less than the ends differ by."""
+    model = learnt(misled).model
+    assert isinstance(model, Ladder)
+    elsewhere = np.random.default_rng(5).random((40, 2))
+    end_t = np.array([loss(x, y, RUNGS[-1]) for x, y in elsewhere])
+    for rung in RUNGS[:-1]:
+        lines = [model.lines(row)[rung][0] for row in elsewhere]
+        forecast_t = [
+            slope * loss(x, y, rung) + offset for (slope, offset), (x, y) in zip(lines, elsewhere, strict=True)
+        ]
+        assert np.std(forecast_t - end_t) < 0.15 * np.std(end_t)
+
+
 def test_a_truncated_score_is_not_taken_as_final(misled: list[Observation]) -> None:
     """A trial cut short with a score that no whole training reaches is no leader because of that."""
     cut = trained(np.array([[0.99, 0.4]]), [0])[0]

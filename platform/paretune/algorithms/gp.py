@@ -27,9 +27,9 @@ from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.joint import FINER, TOGETHER, improved
 from paretune.algorithms._gp.knowledge import Knowledge, learn
+from paretune.algorithms._gp.ladder import Ladder
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
-from paretune.algorithms._gp.promise import promises
 from paretune.algorithms._gp.replication import may_repeat, worth_repeating
 from paretune.algorithms._gp.settings import GP
 from paretune.algorithms._gp.table import results
@@ -37,7 +37,7 @@ from paretune.algorithms._gp.transfer import Lessons, lessons_of
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._untried import Tried, keys, sobol_points
 from paretune.errors import AlgorithmError
-from paretune.records import WHOLE, Observation, Proposal, Suggestion
+from paretune.records import WHOLE, Forecast, Observation, Proposal, Suggestion
 from paretune.space import Config
 
 Array = npt.NDArray[np.float64]
@@ -83,7 +83,6 @@ class GaussianProcess:
         self._encoding = Encoding(problem.space)
         self._cube = Cube(self._encoding)
         self._initial = settings.initial or _INITIAL
-        self._cost_aware = bool(problem.rungs) if settings.cost_aware is None else settings.cost_aware
         self._learnt: dict[int, tuple[list[Observation], Knowledge]] = {}  # of the last history: faster, not different
         self._tried = Tried(problem.space)
         self._lessons: Lessons | None = None  # of the sources, which are fitted when first needed
@@ -133,14 +132,13 @@ class GaussianProcess:
             chosen = self._batch(knowledge, history, waiting, seed, n=n)
             chosen_nf = self._encoding.features([one.config for one in chosen])
             mean_no, sd_no = knowledge.model.predict(chosen_nf)
-            promised = self._promises(knowledge, history, chosen_nf[0])
         return [
             replace(
                 one,
                 mean=self._objectives.natural(mean_o),
                 sd=dict(zip(names, sd_o.tolist(), strict=True)),
                 fit=dict(zip(names, knowledge.model.hyperparameters(self._encoding.labels), strict=True)),
-                notes={**self._trust(knowledge), **promised},
+                notes={**self._trust(knowledge), **self._forecast(knowledge, one.config)},
                 fit_s=fit_s,
             )
             for one, mean_o, sd_o in zip(chosen, mean_no, sd_no, strict=True)
@@ -158,18 +156,28 @@ class GaussianProcess:
                 bend=self._settings.input_warping,
                 weights_m=weights_m,
                 rungs=self._problem.rungs,
-                cost_aware=self._cost_aware,
+                cost_aware=self._settings.cost_aware,
             )
             fit_s = time.perf_counter() - began
             chosen = self._chosen(knowledge, history, waiting, seed)
-            promised = self._promises(knowledge, history, self._encoding.features([chosen.config])[0])
         weights = dict(zip(self._objectives.names, weights_m.tolist(), strict=True))
-        return replace(chosen, notes={"weights": weights, **promised}, fit_s=fit_s)
+        return replace(chosen, notes={"weights": weights}, fit_s=fit_s)
 
-    def _promises(self, knowledge: Knowledge, history: Sequence[Observation], candidate_f: Array) -> dict[str, Any]:
-        paused = [seen.trial for seen in history if seen.status == "paused"]
-        promised = promises(knowledge, paused, candidate_f)
-        return {} if promised is None else promised.note
+    def _forecast(self, knowledge: Knowledge, config: Config) -> dict[str, Any]:
+        """The note of what the configuration's rungs will tell of its end."""
+        if not isinstance(knowledge.model, Ladder) or len(self._objectives) > MOST:
+            return {}
+        lines = knowledge.model.lines(self._encoding.features([config])[0])
+        signs = self._objectives.signs
+        return Forecast(
+            {
+                rung: {
+                    name: (slope, sign * offset)
+                    for name, sign, (slope, offset) in zip(self._objectives.outcome_names, signs, at_rung, strict=True)
+                }
+                for rung, at_rung in lines.items()
+            }
+        ).note
 
     def _trust(self, knowledge: Knowledge) -> dict[str, Any]:
         """How much each earlier study is believed to tell of each objective, 0 to 1; nothing of those that are not."""
@@ -207,7 +215,7 @@ class GaussianProcess:
                     warp=one and turn == 0,
                     wide=turn == 1,
                     rungs=self._problem.rungs,
-                    cost_aware=self._cost_aware,
+                    cost_aware=self._settings.cost_aware,
                 )
                 learnt = self._learnt[turn] = list(history), found
         return learnt[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paretune.records import ENDINGS, Event, Promises, Report
+from paretune.records import ENDINGS, Event, Forecast, Metrics, Report
 from paretune.schedulers._base import Decision, Training
 from paretune.schedulers._levels import levels, reached, whole
 from paretune.schedulers._rung import Rung, rung, usable
@@ -25,8 +25,7 @@ class AsynchronousHalving:
     jumps over rungs counts at the highest of them.
 
     Trials that the algorithm wants whole (see `Proposal.whole`) go on past every rung, where their results count all
-    the same. Where the algorithm knows which paused trials are worth more than a new one (see `Promises`), these are
-    promoted, and not those with the best scores.
+    the same. Where it forecasts the end of a training (see `Forecast`), rungs compare how trials are expected to end.
     """
 
     Settings = ASHA
@@ -40,9 +39,9 @@ class AsynchronousHalving:
         self._shares = _shares(len(self._levels) + 1, settings)
         self._rungs = [[rung(training.objectives) for _ in self._levels] for _ in self._shares]
         self._next: dict[int, int] = {}  # trial -> index of its next rung
-        self._waits: dict[int, tuple[int, int]] = {}  # bracket and rung where a trial is paused
-        self._promises = Promises(below=0.0, trials={})  # the latest
+        self._waits: dict[int, Rung] = {}  # where a trial is paused
         self._whole: set[int] = set()
+        self._forecasts: dict[int, Forecast] = {}
 
     def on_report(self, report: Report) -> Decision:
         trial, at = report.trial, reached(self._levels, report.resource)
@@ -51,57 +50,53 @@ class AsynchronousHalving:
             return "continue"
         self._next[trial] = at + 1
         here = self._rungs[bracket][at]
-        here.add(trial, report.metrics)
+        here.add(trial, self._expected(report, self._levels[at]))
         if not usable(report.metrics, self._objectives):
             here.leave(trial)
             return "stop"
         if trial in self._whole:
             here.leave(trial)
             return "continue"
-        return self._promoted_or_paused(bracket, at, trial) if self._promotes else self._judged(here, trial)
+        return self._promoted_or_paused(here, trial) if self._promotes else self._judged(here, trial)
 
     def on_event(self, event: Event) -> None:
         assert event.trial is not None
         if event.kind == "suggested" and event.suggestion is not None:
             proposal = event.suggestion.proposal
-            self._promises = proposal.promises or self._promises
-            self._whole |= {event.trial} if proposal.whole else set()
+            if proposal.whole:
+                self._whole.add(event.trial)
+            if proposal.forecast is not None:
+                self._forecasts[event.trial] = proposal.forecast
         if event.kind == "promoted" or event.kind in ENDINGS:
             waits = self._waits.pop(event.trial, None)
             if waits is not None:
-                bracket, at = waits
-                self._rungs[bracket][at].leave(event.trial)
+                waits.leave(event.trial)
         if event.kind == "diverged":
             self._diverged(event.trial)
 
     def next_promotion(self, *, last: bool) -> int | None:
         for at in reversed(range(len(self._levels))):
-            for bracket in range(len(self._rungs)):
-                best = self._best(bracket, at, last=last)
+            for bracket in self._rungs:
+                best = bracket[at].waiting(max(len(bracket[at]) // self._factor, int(last)))
                 if best is not None:
                     return best
         return None
 
-    def _best(self, bracket: int, at: int, *, last: bool) -> int | None:
-        """Who goes on from a rung next."""
-        here = self._rungs[bracket][at]
-        if not last and self._levels[at] < self._promises.below:
-            promising = [trial for trial in self._promises.trials if self._waits.get(trial) == (bracket, at)]
-            return max(promising, key=self._promises.trials.__getitem__, default=None)
-        return here.waiting(max(len(here) // self._factor, int(last)))
+    def _expected(self, report: Report, rung: float) -> Metrics:
+        """The metrics by which the trial is compared at a rung."""
+        forecast = self._forecasts.get(report.trial)
+        return report.metrics if forecast is None else forecast.final(rung, report.metrics)
 
     def _judged(self, here: Rung, trial: int) -> Decision:
         here.leave(trial)
         share = len(here) // self._factor
         return "continue" if share == 0 or here.better(trial) < share else "stop"
 
-    def _promoted_or_paused(self, bracket: int, at: int, trial: int) -> Decision:
-        here = self._rungs[bracket][at]
-        by_score = self._levels[at] >= self._promises.below
-        if by_score and here.waiting(len(here) // self._factor) == trial:
+    def _promoted_or_paused(self, here: Rung, trial: int) -> Decision:
+        if here.waiting(len(here) // self._factor) == trial:
             here.leave(trial)
             return "continue"  # the workers that a pause would free would take it up again
-        self._waits[trial] = bracket, at
+        self._waits[trial] = here
         return "pause"
 
     def _diverged(self, trial: int) -> None:

@@ -41,14 +41,11 @@ _LEADERS_MANY = 20  # from three objectives on: boxes
 class Knowledge:
     """Fitted models and what they were fitted to; `reference_m` and `limits_o` are standardised.
 
-    `trials` are those in the regression, X_nf their model inputs.
     `trust` has the weights of the earlier studies in each objective's prior mean, by name; `cost` is None where it does
     not count.
     """
 
     model: Model
-    trials: list[int]
-    X_nf: Array
     feasibility: Feasibility | None
     leaders: list[Config]
     leaders_bf: Array
@@ -102,8 +99,6 @@ def learn(
         "dimensions": d,
         "kernel": kernel,
         "keep_m": keep_o,
-        "settled": table.settled,
-        "warp": warp,
         "bent_f": encoding.bendable if bend else None,
         "priors": [*expected, *(None for _ in others)],
     }
@@ -113,7 +108,9 @@ def learn(
         model = climb(X_nf, table.Y_rno, table.rungs, errors_rnm=table.errors_rno, members=members, **manner)
     else:
         members = _members(len(X_nf), m)
-        model = fit(X_nf, Y_no, errors_nm=table.errors_rno[0], members=members, **manner)
+        model = fit(
+            X_nf, Y_no, errors_nm=table.errors_rno[0], members=members, settled=table.settled, warp=warp, **manner
+        )
 
     scaled_limits_o = np.where(np.isfinite(limits_o), model.scale.apply(limits_o), np.inf)
     predicted_no, _ = model.predict(X_nf)
@@ -125,8 +122,6 @@ def learn(
     reference_m = _reference(bounded_nm[feasible_n] if feasible_n.any() else bounded_nm, given_m, wide=wide)
     return Knowledge(
         model=model,
-        trials=table.trials,
-        X_nf=X_nf,
         feasibility=_feasibility(history, objectives, encoding),
         leaders=[table.configs[i] for i in leading],
         leaders_bf=X_nf[leading],

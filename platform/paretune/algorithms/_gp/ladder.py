@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from paretune.algorithms._gp.calibration import Manner, calibrate, rounded
+from paretune.algorithms._gp.calibration import Manner, rounded
 from paretune.algorithms._gp.input_warp import Bent
 from paretune.algorithms._gp.model import predict
 from paretune.algorithms._gp.outcomes import Scale
@@ -43,15 +44,44 @@ class Ladder:
     """The fitted processes, lowest rung first, and the outcome at the highest one as their sum.
 
     `rungs` are the resources; outcomes are standardised at each by itself, `Z_rnm`, and `slopes_rm` leads from each
-    rung to the next one. `scale` is that of the highest rung.
+    rung to the next one; `scales` are the units.
     """
 
     posteriors: tuple[Total, ...]
-    scale: Scale
+    scales: tuple[Scale, ...]
     rungs: tuple[float, ...]
     slopes_rm: Array
     steps: tuple[Surrogate, ...]
     Z_rnm: Array
+
+    @property
+    def scale(self) -> Scale:
+        """That of the highest rung."""
+        return self.scales[-1]
+
+    def lines(self, x_f: Array) -> dict[float, list[tuple[float, float]]]:
+        """How a configuration's outcomes at each lower rung lead to those at the highest one.
+
+        By rung, a slope and an offset for each outcome, in its own units.
+        """
+        X_1f, units_rm = torch.from_numpy(x_f[None]), np.array([scale.own_units_m() for scale in self.scales])
+        zeros_rm = np.array([scale.restore(*np.zeros((2, 1, units_rm.shape[1])))[0][0] for scale in self.scales])
+        changes_rm = np.zeros_like(units_rm)  # of each rung against the one before
+        for rung, step in enumerate(self.steps[1:], start=1):
+            for j, posterior in enumerate(step.posteriors):
+                zero, unit = change_units(step, j, first=False)
+                with torch.no_grad():
+                    changes_rm[rung, j] = zero + unit * posterior(X_1f)[0].mean().item()
+        found = {}
+        for rung, resource in enumerate(self.rungs[:-1]):
+            slope_m, offset_m = np.ones(units_rm.shape[1]), np.zeros(units_rm.shape[1])
+            for above in range(rung + 1, len(self.rungs)):
+                slope_m = slope_m * self.slopes_rm[above - 1]
+                offset_m = offset_m * self.slopes_rm[above - 1] + changes_rm[above]
+            slope_m = slope_m * units_rm[-1] / units_rm[rung]
+            offset_m = zeros_rm[-1] + units_rm[-1] * offset_m - slope_m * zeros_rm[rung]
+            found[resource] = list(zip(slope_m.tolist(), offset_m.tolist(), strict=True))
+        return found
 
     def predict(self, X_tf: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the noise-free minimised outcomes in their own units; shapes (t, m)."""
@@ -83,19 +113,16 @@ def climb(
     errors_rnm: Array,
     keep_m: Array,
     members: int,
-    settled: int,
-    warp: bool = False,
     bent_f: Bent | None = None,
     priors: Sequence[Prior | None] = (),
 ) -> Ladder:
     """Fit a ladder to trials in their order, all of which reached the first rung; see `surrogate.fit` for the rest.
 
-    `members` are those of a step with up to 60 trials, one with more has one; `priors` are of the first rung. A warp
-    that fits the first rung is taken for all of them, each from its own best result upwards.
+    `members` are those of a step with up to 60 trials, one with more has one; `priors` are of the first rung. Nothing
+    is warped: a line leads from each rung to the end.
     """
     manner = Manner(dimensions=dimensions, kernel=kernel, bent_f=bent_f)
-    strength_m = _strength(X_nf, Y_rnm[0], errors_rnm[0], keep_m, settled, replace(manner, warp=warp), priors)
-    scales = [Scale.of(_reached(Y_nm), keep_m, strength_m) for Y_nm in Y_rnm]
+    scales = [Scale.of(_reached(Y_nm), keep_m) for Y_nm in Y_rnm]
     Z_rnm = np.array([scale.apply(Y_nm) for scale, Y_nm in zip(scales, Y_rnm, strict=True)])
     errors_rnm = np.sqrt([scale.variances(*pair) for scale, *pair in zip(scales, Y_rnm, errors_rnm, strict=True)])
     first = scales[0].apply(keep_m[None])[0]
@@ -110,27 +137,12 @@ def climb(
         steps.append(_step(X_nf[both_n], change_nm[both_n], errors_nm[both_n], manner, members))
     return Ladder(
         posteriors=tuple(_total(steps, slopes_rm, j) for j in range(Y_rnm.shape[2])),
-        scale=scales[-1],
+        scales=tuple(scales),
         rungs=tuple(rungs),
         slopes_rm=slopes_rm,
         steps=tuple(steps),
         Z_rnm=Z_rnm,
     )
-
-
-def _strength(
-    X_nf: Array,
-    Y_nm: Array,
-    errors_nm: Array,
-    keep_m: Array,
-    settled: int,
-    manner: Manner,
-    priors: Sequence[Prior | None],
-) -> Array:
-    """Of the warp that fits the settled outcomes best; shape (m,)."""
-    if not manner.warp or any(prior is not None for prior in priors):
-        return np.zeros(Y_nm.shape[1])
-    return calibrate(X_nf[:settled], Y_nm[:settled], errors_nm[:settled], keep_m, manner).scale.strength_m
 
 
 def _step(

@@ -34,7 +34,6 @@ class Table:
     The first `settled` trials are settled (see `calibration`). Without rungs there is one, at the end.
     """
 
-    trials: list[int]
     configs: list[Config]
     settled: int
     rungs: tuple[float, ...]
@@ -86,7 +85,6 @@ def tabulate(
     known = [observation for observation, there in zip(known, there_n, strict=True) if there]
     configs = [observation.config for observation in known]
     return Table(
-        trials=[observation.trial for observation in known],
         configs=configs,
         settled=int(there_n[:settled].sum()),
         rungs=tuple(rungs[rung] for rung in modelled) if rungs else (),

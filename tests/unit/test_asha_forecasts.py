@@ -8,7 +8,7 @@ import pytest
 
 from paretune import schedulers
 from paretune.log import Log
-from paretune.records import WHOLE, Event, EventKind, Promises, Proposal, Report, Suggestion
+from paretune.records import WHOLE, Event, EventKind, Forecast, Proposal, Report, Suggestion
 from paretune.schedulers import Decision
 from paretune.study import StudySpec, build
 
@@ -74,38 +74,24 @@ def test_a_trial_wanted_whole_goes_on_and_its_results_count(kind: str) -> None:
     assert play.report(later, 1, 0.05) == "continue", "among the best of seven"
 
 
-def test_the_promised_are_promoted_and_not_the_best_scores() -> None:
+def test_rungs_compare_how_trials_are_expected_to_end() -> None:
+    """The first score is the worse the better the end: of six, those with the worst scores go on."""
     play = Play("promote")
-    trials = [play.suggest() for _ in range(6)]
-    for trial in trials[:5]:
-        play.report(trial, 1, 1.0 + trial)
-    play.suggest(**Promises(below=9.0, trials={4: -1.0, 3: -2.0}).note)
-    assert play.scheduler.next_promotion(last=False) == 4
-    play.event("promoted", 4)
-    assert play.scheduler.next_promotion(last=False) == 3
-    play.event("promoted", 3)
-    assert play.scheduler.next_promotion(last=False) is None, "what is not promised waits for the next suggestion"
-
-
-def test_from_where_nothing_is_promised_scores_decide() -> None:
-    """Six trials come to the second rung, each better than those before it: every third one is among the best."""
-    play = Play("promote")
-    trials = [play.suggest(**Promises(below=3.0, trials={}).note) for _ in range(6)]
-    for trial in trials:
-        assert play.report(trial, 1, 1.0) == "pause"
-        play.event("promoted", trial)
-        play.event("started", trial)
-    decisions = [play.report(trial, 3, 1.0 - 0.1 * trial) for trial in trials]
+    note = Forecast({1.0: {"error": (-1.0, 10.0)}}).note
+    trials = [play.suggest(**note) for _ in range(6)]
+    decisions = [play.report(trial, 1, 1.0 + trial) for trial in trials]
     assert decisions == ["pause", "pause", "continue", "continue", "continue", "continue"]
-    assert play.scheduler.next_promotion(last=False) is None
-    assert play.scheduler.next_promotion(last=True) is None
+    stop = Play("stop")
+    stopped = [stop.suggest(**note) for _ in range(6)]
+    assert [stop.report(trial, 1, 6.0 - trial) for trial in stopped] == ["continue"] * 2 + ["stop"] * 4
 
 
-def test_what_waits_at_the_end_of_the_suggestions_is_promoted_by_score() -> None:
-    play = Play("promote")
-    trials = [play.suggest() for _ in range(3)]
-    play.suggest(**Promises(below=9.0, trials={}).note)
-    for trial in trials:
-        assert play.report(trial, 1, 1.0 + trial) == "pause"
-    assert play.scheduler.next_promotion(last=False) is None
-    assert play.scheduler.next_promotion(last=True) == 0
+def test_a_forecast_that_is_not_there_leaves_the_scores_as_they_are() -> None:
+    forecast = Forecast({1.0: {"error": (2.0, 0.5)}})
+    assert forecast.final(1.0, {"error": 1.0, "other": 3.0}) == {"error": 2.5, "other": 3.0}
+    assert forecast.final(3.0, {"error": 1.0}) == {"error": 1.0}
+    assert forecast.final(1.0, {"other": 3.0}) == {"other": 3.0}
+    assert Proposal(config={}, origin="model", notes=forecast.note).forecast == Forecast(
+        {1.0: {"error": [2.0, 0.5]}}  # type: ignore[dict-item] - lists, as JSON has them
+    )
+    assert Proposal(config={}, origin="model").forecast is None
