@@ -7,7 +7,7 @@ from one rising counter, so that the two together have one order. An *observatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -64,7 +64,10 @@ class Proposal:
     def forecast(self) -> Forecast | None:
         """What rungs tell of the end, where the algorithm has a model of it."""
         noted = self.notes.get(_FORECAST)
-        return None if noted is None else Forecast({float(rung): lines for rung, lines in noted.items()})
+        if noted is None:
+            return None
+        lines, others = ({float(rung): told for rung, told in noted[part].items()} for part in ("lines", "others"))
+        return Forecast(lines, others)
 
 
 _FORECAST = "forecast"
@@ -77,10 +80,13 @@ WHOLE: Mapping[str, Any] = {"whole": True}
 class Forecast:
     """What is expected at the end of one configuration's training, from each rung on its way.
 
-    `lines` has for each rung, and there for each metric, the slope and the offset of a straight line.
+    `lines` has for each rung, and there for each metric, the slope and the offset of a straight line. `others` has for
+    each rung what the trials that have reached it were expected to end with when this was forecast: evenly spaced
+    quantiles of one objective, minimised, the best first; nothing where there are several.
     """
 
     lines: Mapping[float, Mapping[str, tuple[float, float]]]
+    others: Mapping[float, Sequence[float]] = field(default_factory=dict)
 
     def final(self, rung: float, metrics: Metrics) -> Metrics:
         """The metrics with those that are forecast as they are expected to end; unchanged at a rung without lines."""
@@ -88,11 +94,21 @@ class Forecast:
         expected = {name: slope * metrics[name] + offset for name, (slope, offset) in lines.items() if name in metrics}
         return {**metrics, **expected}
 
+    def among(self, rung: float, y: float, share: float) -> bool | None:
+        """Whether a minimised end is among that share of the others' at a rung, the best; None where it is not told."""
+        others = self.others.get(rung)
+        if not others:
+            return None
+        place = share * (len(others) - 1)
+        low, part = int(place), place % 1
+        bar = others[low] + part * (others[min(low + 1, len(others) - 1)] - others[low])
+        return y <= bar
+
     @property
     def note(self) -> dict[str, Any]:
         """As plain data, for a proposal's notes."""
-        plain = {str(rung): {name: list(line) for name, line in lines.items()} for rung, lines in self.lines.items()}
-        return {_FORECAST: plain}
+        lines = {str(rung): {name: list(line) for name, line in lines.items()} for rung, lines in self.lines.items()}
+        return {_FORECAST: {"lines": lines, "others": {str(rung): list(y) for rung, y in self.others.items()}}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

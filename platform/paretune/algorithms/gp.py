@@ -176,7 +176,8 @@ class GaussianProcess:
                     for name, sign, (slope, offset) in zip(self._objectives.outcome_names, signs, at_rung, strict=True)
                 }
                 for rung, at_rung in lines.items()
-            }
+            },
+            knowledge.others,
         ).note
 
     def _trust(self, knowledge: Knowledge) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class AsynchronousHalving:
     jumps over rungs counts at the highest of them.
 
     Trials that the algorithm wants whole (see `Proposal.whole`) go on past every rung, where their results count all
-    the same. Where it forecasts the end of a training (see `Forecast`), rungs compare how trials are expected to end.
+    the same. Where it forecasts the end of a training (see `Forecast`), rungs compare how trials are expected to end;
+    a trial is judged against what was expected of the others when it was suggested, where that is told.
     """
 
     Settings = ASHA
@@ -50,14 +51,15 @@ class AsynchronousHalving:
             return "continue"
         self._next[trial] = at + 1
         here = self._rungs[bracket][at]
-        here.add(trial, self._expected(report, self._levels[at]))
+        expected, fits = self._forecast(report, self._levels[at])
+        here.add(trial, expected)
         if not usable(report.metrics, self._objectives):
             here.leave(trial)
             return "stop"
-        if trial in self._whole:
+        if trial in self._whole or fits:
             here.leave(trial)
             return "continue"
-        return self._promoted_or_paused(here, trial) if self._promotes else self._judged(here, trial)
+        return self._promoted_or_paused(here, trial) if self._promotes else self._judged(here, trial, fits)
 
     def on_event(self, event: Event) -> None:
         assert event.trial is not None
@@ -82,13 +84,18 @@ class AsynchronousHalving:
                     return best
         return None
 
-    def _expected(self, report: Report, rung: float) -> Metrics:
-        """The metrics by which the trial is compared at a rung."""
+    def _forecast(self, report: Report, rung: float) -> tuple[Metrics, bool | None]:
+        """The metrics by which the trial is compared at a rung; whether they are good enough, where that is told."""
         forecast = self._forecasts.get(report.trial)
-        return report.metrics if forecast is None else forecast.final(rung, report.metrics)
+        if forecast is None or not usable(report.metrics, self._objectives):
+            return report.metrics, None
+        expected = forecast.final(rung, report.metrics)
+        return expected, forecast.among(rung, float(self._objectives.minimized(expected)[0]), 1 / self._factor)
 
-    def _judged(self, here: Rung, trial: int) -> Decision:
+    def _judged(self, here: Rung, trial: int, fits: bool | None) -> Decision:
         here.leave(trial)
+        if fits is not None:
+            return "stop"
         share = len(here) // self._factor
         return "continue" if share == 0 or here.better(trial) < share else "stop"
 

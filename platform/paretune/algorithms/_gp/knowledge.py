@@ -16,7 +16,7 @@ import numpy.typing as npt
 from paretune.algorithms._gp.cost import Cost, learn_cost
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
-from paretune.algorithms._gp.ladder import climb
+from paretune.algorithms._gp.ladder import Ladder, climb
 from paretune.algorithms._gp.model import Model
 from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import fit
@@ -28,6 +28,8 @@ from paretune.records import ENDINGS, Observation
 from paretune.space import Config
 
 Array = npt.NDArray[np.float64]
+
+_QUANTILES = 31  # a third and a quarter of the trials, or nearly so, are among them
 
 _MEMBERS_LADDER = 4  # of each step, so that a suggestion takes no longer than without rungs
 
@@ -41,12 +43,13 @@ _LEADERS_MANY = 20  # from three objectives on: boxes
 class Knowledge:
     """Fitted models and what they were fitted to; `reference_m` and `limits_o` are standardised.
 
-    `trust` has the weights of the earlier studies in each objective's prior mean, by name; `cost` is None where it does
-    not count.
+    `others` are quantiles of how the trials at each lower rung are expected to end (see `Forecast`). `trust` has the
+    weights of the earlier studies in each objective's prior mean, by name; `cost` is None where it does not count.
     """
 
     model: Model
     feasibility: Feasibility | None
+    others: dict[float, list[float]]
     leaders: list[Config]
     leaders_bf: Array
     reference_m: Array
@@ -123,6 +126,7 @@ def learn(
     return Knowledge(
         model=model,
         feasibility=_feasibility(history, objectives, encoding),
+        others=_others(model, X_nf) if m == 1 and not np.isfinite(limits_o).any() else {},
         leaders=[table.configs[i] for i in leading],
         leaders_bf=X_nf[leading],
         reference_m=model.scale.apply(np.array([*reference_m, *others]))[:m],
@@ -130,6 +134,19 @@ def learn(
         trust=[{} if prior is None else dict(prior.weights) for prior in expected],
         cost=learn_cost(history, encoding) if cost_aware else None,
     )
+
+
+def _others(model: Model, X_nf: Array) -> dict[float, list[float]]:
+    """Quantiles of how the trials at each lower rung are expected to end (see `Forecast.others`)."""
+    if not isinstance(model, Ladder):
+        return {}
+    expected_n = model.expected(X_nf)[:, 0]
+    there_rn = ~np.isnan(model.Z_rnm[:-1, :, 0])
+    shares = np.linspace(0, 1, _QUANTILES)
+    return {
+        rung: np.quantile(expected_n[there_n], shares).tolist()
+        for rung, there_n in zip(model.rungs, there_rn, strict=False)
+    }
 
 
 def _members(n: int, m: int) -> int:

@@ -64,24 +64,44 @@ class Ladder:
 
         By rung, a slope and an offset for each outcome, in its own units.
         """
-        X_1f, units_rm = torch.from_numpy(x_f[None]), np.array([scale.own_units_m() for scale in self.scales])
+        units_rm = np.array([scale.own_units_m() for scale in self.scales])
         zeros_rm = np.array([scale.restore(*np.zeros((2, 1, units_rm.shape[1])))[0][0] for scale in self.scales])
-        changes_rm = np.zeros_like(units_rm)  # of each rung against the one before
+        changes_r1m = self._changes(x_f[None])
+        found = {}
+        for rung, resource in enumerate(self.rungs[:-1]):
+            slope_m, offset_1m = self._ahead(rung, changes_r1m)
+            slope_m = slope_m * units_rm[-1] / units_rm[rung]
+            offset_m = zeros_rm[-1] + units_rm[-1] * offset_1m[0] - slope_m * zeros_rm[rung]
+            found[resource] = list(zip(slope_m.tolist(), offset_m.tolist(), strict=True))
+        return found
+
+    def expected(self, X_nf: Array) -> Array:
+        """What the trials that it was fitted to are expected to end with, from their highest rung on; shape (n, m)."""
+        changes_rnm = self._changes(X_nf)
+        Z_nm = np.empty_like(self.Z_rnm[0])
+        for rung, there_nm in enumerate(self.Z_rnm):
+            slope_m, offset_nm = self._ahead(rung, changes_rnm)
+            Z_nm = np.where(np.isnan(there_nm), Z_nm, slope_m * there_nm + offset_nm)
+        return self.scale.restore(Z_nm, np.zeros_like(Z_nm))[0]
+
+    def _changes(self, X_tf: Array) -> Array:
+        """The expected change from the rung before to each rung, 0 to the first, standardised; shape (r, t, m)."""
+        X, m = torch.from_numpy(X_tf), self.Z_rnm.shape[2]
+        changes_rtm = np.zeros((len(self.rungs), len(X_tf), m))
         for rung, step in enumerate(self.steps[1:], start=1):
             for j, posterior in enumerate(step.posteriors):
                 zero, unit = change_units(step, j, first=False)
                 with torch.no_grad():
-                    changes_rm[rung, j] = zero + unit * posterior(X_1f)[0].mean().item()
-        found = {}
-        for rung, resource in enumerate(self.rungs[:-1]):
-            slope_m, offset_m = np.ones(units_rm.shape[1]), np.zeros(units_rm.shape[1])
-            for above in range(rung + 1, len(self.rungs)):
-                slope_m = slope_m * self.slopes_rm[above - 1]
-                offset_m = offset_m * self.slopes_rm[above - 1] + changes_rm[above]
-            slope_m = slope_m * units_rm[-1] / units_rm[rung]
-            offset_m = zeros_rm[-1] + units_rm[-1] * offset_m - slope_m * zeros_rm[rung]
-            found[resource] = list(zip(slope_m.tolist(), offset_m.tolist(), strict=True))
-        return found
+                    changes_rtm[rung, :, j] = zero + unit * posterior(X)[0].mean(0)[:, 0].numpy()
+        return changes_rtm
+
+    def _ahead(self, rung: int, changes_rtm: Array) -> tuple[Array, Array]:
+        """From a rung to the highest one, standardised: slopes (m,) and offsets (t, m)."""
+        slope_m, offset_tm = np.ones(changes_rtm.shape[2]), np.zeros(changes_rtm.shape[1:])
+        for above in range(rung + 1, len(self.rungs)):
+            slope_m = slope_m * self.slopes_rm[above - 1]
+            offset_tm = offset_tm * self.slopes_rm[above - 1] + changes_rtm[above]
+        return slope_m, offset_tm
 
     def predict(self, X_tf: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the noise-free minimised outcomes in their own units; shapes (t, m)."""
