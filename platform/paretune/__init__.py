@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paretune import errors as errors
+    from paretune.algorithms._bohb.settings import BOHB as BOHB
     from paretune.algorithms._cmaes.settings import CMAES as CMAES
     from paretune.algorithms._evolution.settings import Evolution as Evolution
     from paretune.algorithms._gp.settings import GP as GP
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ASHA": "paretune.schedulers._settings",
+    "BOHB": "paretune.algorithms._bohb.settings",
     "CMAES": "paretune.algorithms._cmaes.settings",
     "Choice": "paretune.parameters",
     "Evolution": "paretune.algorithms._evolution.settings",
@@ -62,6 +64,7 @@ _HOMES = {
 
 __all__ = [
     "ASHA",
+    "BOHB",
     "CMAES",
     "GP",
     "TPE",

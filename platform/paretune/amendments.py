@@ -13,7 +13,7 @@ from paretune.study import StudySpec
 
 AMENDABLE = {
     "search": ("trials", "hours", "worker_hours", "target", "regret", "concurrency"),
-    "train": ("retries",),
+    "train": ("retries", "keep"),
 }
 """The settings that a study may change on its way, by the part of the spec they stand in."""
 
@@ -30,7 +30,7 @@ def changes(old: StudySpec, new: StudySpec) -> dict[str, Any]:
 
 
 def differences(old: StudySpec, new: StudySpec) -> list[str]:
-    """What two specs of one study disagree about beyond when to stop, concurrency and retries: one line each."""
+    """What two specs of one study disagree about beyond what it may change on its way: one line each."""
     a, b = _flatten(_fixed(old)), _flatten(_fixed(new))
     values = [
         f"{key}: {a.get(key, 'absent')!r} before, {b.get(key, 'absent')!r} now"

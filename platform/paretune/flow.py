@@ -89,7 +89,7 @@ def search(
         store, name: where the study is kept; one that exists with the same settings goes on.
         address: a Ray cluster; by default the one RAY_ADDRESS names, else a local Ray.
         progress: show it on the terminal.
-        settings: further fields of `train:` in a spec file: cpus, gpus, isolation, retries, config.
+        settings: further fields of `train:` in a spec file: cpus, gpus, isolation, retries, keep, config.
 
     Raises:
         InputError: something given is wrong; nothing was started or written.

@@ -5,7 +5,7 @@ StudySpec
   objectives   -> Objectives       with the limits on other metrics that stand under `limits` beside it
   space        -> Space            with what stands under `constraints` beside it
   search       -> SearchSettings   algorithm, scheduler, when to stop, concurrency, seed, first, warm_start
-  train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, config
+  train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, keep, config
 """
 
 from __future__ import annotations
@@ -135,6 +135,8 @@ class TrainSettings(_Strict):
     `workers` processes of `cpus` CPUs and `gpus` GPUs each (None: one GPU each where the cluster has that many);
     `epochs` and `config` are handed to the training function beside the suggested parameters; `retries` is how many
     times a trial may lose a worker before it counts as failed; `isolation` "trial" starts new workers for every trial.
+    `keep` says which checkpoints stay in the store: "last", each trial's last one; "best", those of the trials on the
+    front (for one objective: of the best one); "all". A trial that may still go on keeps its last one in any case.
     """
 
     workers: int = Field(default=1, ge=1)
@@ -143,6 +145,7 @@ class TrainSettings(_Strict):
     gpus: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     isolation: Literal["gang", "trial"] = "gang"
     retries: int = Field(default=3, ge=0)
+    keep: Literal["last", "best", "all"] = "last"
     config: dict[str, Value | list[Value]] = Field(default_factory=dict)
 
 

@@ -20,7 +20,7 @@ EPOCHS = 9
 
 
 def spec(store: Path, *, scheduler: Any, **search: Any) -> study.StudySpec:
-    workers = search.pop("workers", 1)
+    workers, keep = search.pop("workers", 1), search.pop("keep", "last")
     return study.build(
         {
             "name": "study",
@@ -28,7 +28,7 @@ def spec(store: Path, *, scheduler: Any, **search: Any) -> study.StudySpec:
             "objectives": {"error": "minimize"},
             "space": {"x": pt.Float(0, 1), "width": pt.Int(1, 64, log=True)},
             "search": {"algorithm": "random", "scheduler": scheduler, "trials": 9, "seed": 3, **search},
-            "train": {"epochs": EPOCHS, "workers": workers, "config": {"sleep_s": 0.05}},
+            "train": {"epochs": EPOCHS, "workers": workers, "keep": keep, "config": {"sleep_s": 0.05}},
             "store": str(store),
         },
         where="test",
@@ -63,6 +63,22 @@ def test_promoted_trials_go_on_at_their_next_epoch(tmp_path: Path, workers: int)
         assert [report.metrics["counted"] for report in trial.reports] == [r.resource for r in trial.reports]
     ranked = sorted(found.trials, key=lambda trial: trial.reports[0].metrics["error"])
     assert max(trial.step for trial in ranked[:3]) == EPOCHS
+
+
+@pytest.mark.parametrize("keep", ["last", "best", "all"])
+def test_checkpoints_stay_as_keep_says(tmp_path: Path, keep: str) -> None:
+    """Promoted trials count their epochs in their checkpoints: none was removed too early."""
+    found = run(spec(tmp_path, scheduler=pt.ASHA(kind="promote"), keep=keep), train=loops.steady)
+    assert any(trial.attempt > 0 for trial in found.trials)
+    for trial in found.trials:
+        assert [report.metrics["counted"] for report in trial.reports] == [r.resource for r in trial.reports]
+    stay = {
+        "last": [trial.checkpoint for trial in found.trials],
+        "best": [trial.checkpoint for trial in found.front()],
+        "all": [report.checkpoint for trial in found.trials for report in trial.reports],
+    }
+    root = Path(found.folder, "checkpoints")
+    assert {str(state.parent.relative_to(root)) for state in root.glob("*/*/*.json")} == set(stay[keep])
 
 
 def test_hyperband_promotes_when_its_rungs_are_complete(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ PROBLEM = Problem(space=Space({"x": Float(0, 1)}), objectives=Objectives.from_di
 def test_each_public_file_is_an_algorithm() -> None:
     folder = Path(algorithms.__file__).parent
     files = {path.stem for path in folder.glob("*.py") if not path.name.startswith("_")}
-    assert set(algorithms.names()) == files >= {"auto", "cmaes", "evolution", "gp", "grid", "random", "sobol", "tpe"}
+    known = {"auto", "bohb", "cmaes", "evolution", "gp", "grid", "random", "sobol", "tpe"}
+    assert set(algorithms.names()) == files >= known
 
 
 def test_listing_imports_none_of_them_and_random_needs_no_torch() -> None:
@@ -93,7 +94,14 @@ def test_a_wrong_setting_is_refused_before_anything_starts(chosen: object, messa
 
 
 @pytest.mark.parametrize(
-    "chosen", [pt.TPE(initial=5), pt.CMAES(population=8), pt.Evolution(mutation=2), pt.Grid(points={"x": 3})]
+    "chosen",
+    [
+        pt.TPE(initial=5),
+        pt.BOHB(random=0.5),
+        pt.CMAES(population=8),
+        pt.Evolution(mutation=2),
+        pt.Grid(points={"x": 3}),
+    ],
 )
 def test_the_settings_of_every_family_survive_a_spec_file(chosen: algorithms.Settings) -> None:
     plain = AlgorithmSpec.model_validate(chosen).model_dump()

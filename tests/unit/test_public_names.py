@@ -11,6 +11,7 @@ import paretune
 
 NAMES = [
     "ASHA",
+    "BOHB",
     "CMAES",
     "GP",
     "TPE",

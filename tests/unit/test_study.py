@@ -93,7 +93,7 @@ def test_changes_are_validated(write: Write) -> None:
 
 def test_differences_name_what_a_study_cannot_change(write: Write) -> None:
     spec = study.load(write(CNN))
-    freely = {"search": {"trials": 60, "hours": 2.0, "concurrency": 4}, "train": {"retries": 0}}
+    freely = {"search": {"trials": 60, "hours": 2.0, "concurrency": 4}, "train": {"retries": 0, "keep": "best"}}
     assert amendments.differences(spec, spec.with_changes(freely)) == []
     changed = spec.with_changes({"space": {"lr": {"high": 0.1}}, "search": {"seed": 1}, "train": {"epochs": None}})
     assert amendments.differences(spec, changed) == [

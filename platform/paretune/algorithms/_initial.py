@@ -1,4 +1,4 @@
-"""The space-filling start: the default configuration, then one scrambled Sobol sequence."""
+"""Proposals without a model: the space-filling start, which is one scrambled Sobol sequence, and chance."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from paretune.algorithms._untried import (
     first_untried,
     legal_points,
     sobol_points,
+    uniform_points,
 )
 from paretune.records import Proposal
 from paretune.space import Space
@@ -34,6 +35,20 @@ def next_initial(space: Space, taken: set[Key], *, seed: int, trials: int) -> Pr
     if config is None:
         config = space.decode(next(islice(sequence, trials, None)))
     return Proposal(config=config, origin="initial")
+
+
+def next_random(space: Space, taken: set[Key], rng: np.random.Generator, *, trials: int) -> Proposal:
+    """The default while it is untried, else a uniform point of the cube that is untried while there is one.
+
+    Where the user believes something, every second point is drawn from the belief; `trials` is the point's number.
+    """
+    default = default_first(space, taken)
+    if default is not None:
+        return Proposal(config=default, origin="default")
+    points = uniform_points(len(space), rng)
+    points = legal_points(space, believed_points(space, points, points, start=trials), rng)
+    untried = first_untried(space, points, taken)
+    return Proposal(config=untried or space.decode(next(points)), origin="random")
 
 
 class _Sequence:

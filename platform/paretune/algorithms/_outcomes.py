@@ -72,8 +72,8 @@ def outcomes(history: Sequence[Observation], objectives: Objectives) -> Outcomes
 
 
 def ended_well(observation: Observation, objectives: Objectives) -> bool:
-    """With all that is required, and neither failed nor diverged. One cut short counts as what it had reached."""
-    return observation.status in ("completed", "stopped", "paused") and not objectives.missing(observation.metrics)
+    """With all that is required, and neither failed nor diverged. One not at its end counts as what it had reached."""
+    return observation.status not in ("failed", "diverged") and not objectives.missing(observation.metrics)
 
 
 def _violation(Y_no: Array, limits_o: Array) -> Array:

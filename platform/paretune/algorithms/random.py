@@ -10,16 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from paretune.algorithms._base import Problem
+from paretune.algorithms._initial import next_random
 from paretune.algorithms._settings import Settings
-from paretune.algorithms._untried import (
-    Key,
-    Tried,
-    believed_points,
-    default_first,
-    first_untried,
-    legal_points,
-    uniform_points,
-)
+from paretune.algorithms._untried import Tried
 from paretune.records import Observation, Proposal, Suggestion
 
 
@@ -36,15 +29,7 @@ class Random:
         taken = self._tried.keys(history, pending)
         proposals: list[Proposal] = []
         for _ in range(n):
-            proposals.append(self._next(taken, rng, trials=len(history) + len(pending) + len(proposals)))
+            trials = len(history) + len(pending) + len(proposals)
+            proposals.append(next_random(self._space, taken, rng, trials=trials))
             taken.add(self._space.key(proposals[-1].config))
         return proposals
-
-    def _next(self, taken: set[Key], rng: np.random.Generator, *, trials: int) -> Proposal:
-        default = default_first(self._space, taken)
-        if default is not None:
-            return Proposal(config=default, origin="default")
-        points = uniform_points(len(self._space), rng)
-        points = legal_points(self._space, believed_points(self._space, points, points, start=trials), rng)
-        untried = first_untried(self._space, points, taken)
-        return Proposal(config=untried or self._space.decode(next(points)), origin="random")

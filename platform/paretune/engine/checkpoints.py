@@ -10,10 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 from pyarrow import fs
 
+from paretune import winners
 from paretune.log import Log
-from paretune.records import Entry, Report
+from paretune.pareto import non_dominated
+from paretune.records import ENDINGS, Entry, Event, Report
 from paretune.store import checkpoint_root
 from paretune.study import StudySpec
 
@@ -50,28 +54,66 @@ def open_checkpoint(name: str, folder: str) -> Checkpoint:
     return Checkpoint(path=f"{root}/{name}", filesystem=filesystem)
 
 
-class Pruner:
-    """A listener that removes a trial's older checkpoints once the report that names a newer one is committed.
+class Keeper:
+    """A listener that removes the checkpoints that `train: keep` does not keep, once what says so is committed.
 
-    Not before: until then the one before is what a resumed study needs.
+    Not before: until then they are what a resumed study needs. Whoever may still go on has its last checkpoint.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, spec: StudySpec, log: Log) -> None:
+        """Begin where the log stands, with what an earlier driver did not come to remove."""
         self._filesystem, self._root = _filesystem(checkpoint_root(folder))
+        self._keep, self._objectives = spec.train.keep, spec.objectives
+        self._front: dict[int, npt.NDArray[np.float64]] = {}  # trial -> its minimised objectives
+        if self._keep == "best":
+            self._front = {
+                trial.id: spec.objectives.minimized(trial.metrics)
+                for trial in winners.front(log.ended, spec.objectives)
+            }
+            self._sweep(log)
 
     def on_start(self, spec: StudySpec, log: Log) -> None: ...
 
     def on_entry(self, entry: Entry) -> None:
-        if isinstance(entry, Report) and entry.checkpoint is not None:
-            self._remove_others(entry.checkpoint)
+        if isinstance(entry, Report):
+            if entry.checkpoint is not None and self._keep != "all":
+                self._remove_older(entry.checkpoint)
+        elif entry.kind in ENDINGS and self._keep == "best":
+            self._judge(entry)
 
     def on_end(self) -> None: ...
 
-    def _remove_others(self, name: str) -> None:
+    def _judge(self, end: Event) -> None:
+        """Remove the trial that ended unless it is on the front, and whoever it drives from there."""
+        assert end.trial is not None
+        if end.kind != "completed" or not winners.contends(end.kind, end.metrics, self._objectives):
+            self._remove(end.trial)
+            return
+        self._front[end.trial] = self._objectives.minimized(end.metrics)
+        stays_n = non_dominated(np.array(list(self._front.values())))
+        for trial in [trial for trial, stays in zip(self._front, stays_n, strict=True) if not stays]:
+            del self._front[trial]
+            self._remove(trial)
+
+    def _sweep(self, log: Log) -> None:
+        ended = {f"{trial.id:05d}" for trial in log.ended if trial.id not in self._front}
+        for folder in self._folders(self._root):
+            if folder.base_name in ended:
+                self._filesystem.delete_dir(folder.path)
+
+    def _remove(self, trial: int) -> None:
+        for folder in self._folders(f"{self._root}/{trial:05d}"):
+            self._filesystem.delete_dir(folder.path)
+
+    def _remove_older(self, name: str) -> None:
         trial, _, kept = name.partition("/")
-        for info in self._filesystem.get_file_info(fs.FileSelector(f"{self._root}/{trial}", allow_not_found=True)):
-            if info.type is fs.FileType.Directory and _age(info.base_name) < _age(kept):
-                self._filesystem.delete_dir(info.path)
+        for folder in self._folders(f"{self._root}/{trial}"):
+            if _age(folder.base_name) < _age(kept):
+                self._filesystem.delete_dir(folder.path)
+
+    def _folders(self, path: str) -> list[fs.FileInfo]:
+        found = self._filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        return [info for info in found if info.type is fs.FileType.Directory]
 
 
 def _age(name: str) -> tuple[int, int]:

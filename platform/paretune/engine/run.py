@@ -94,7 +94,7 @@ def execute(
         retries=spec.train.retries,
         fresh=spec.train.isolation == "trial",
     )
-    recorder.add_listener(checkpoints.Pruner(folder))
+    recorder.add_listener(checkpoints.Keeper(folder, spec, recorder.log))
     stopper = StudyStopper(spec, recorder)
     problem = algorithms.problem_of(spec, sources)
     course = Course(spec, recorder)
