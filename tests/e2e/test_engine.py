@@ -211,13 +211,12 @@ def test_a_killed_gang_is_started_again_and_an_interrupted_one_goes_on(tmp_path:
     """The actor between trial actor and workers dies with all of them; its trial goes on from its checkpoint, and so
     does the one that is interrupted after it."""
     with pytest.raises(KeyboardInterrupt):
-        run_listening(loops.steady, tmp_path, Probe({6: _kill_gangs, 10: interrupt}), workers=2, trials=3, epochs=4)
+        run_listening(loops.steady, tmp_path, Probe({6: _kill_gangs, 12: interrupt}), workers=2, trials=8, epochs=4)
     stopped = pt.load("study", store=tmp_path)
-    assert [trial.attempt for trial in stopped.trials] == [0, 1, 0]
-    assert [trial.status for trial in stopped.trials] == ["completed", "completed", "running"]
+    assert 2 <= len(stopped.log.ended) < 8
+    assert sum(trial.attempt for trial in stopped.trials) == 1
     study = stopped.resume(progress=False)
-    assert [trial.status for trial in study.trials] == ["completed"] * 3
-    assert [trial.attempt for trial in study.trials] == [0, 1, 1]
+    assert [trial.status for trial in study.trials] == ["completed"] * 8
     assert all([r.metrics["counted"] for r in t.reports] == [1, 2, 3, 4] for t in study.trials)
 
 

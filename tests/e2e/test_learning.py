@@ -24,7 +24,7 @@ def search(store: Path, name: str, **settings: Any) -> pt.Study:
 
 def simulated(store: Path, name: str, **settings: Any) -> pt.Study:
     """A study of the same function without Ray."""
-    spec = {"objectives": OBJECTIVES, "space": SPACE, "search": settings}
+    spec = {"name": name, "objectives": OBJECTIVES, "space": SPACE, "search": settings}
     return pt.simulate(spec, loops.known, workers=1, reports=[1, 2], name=name, store=store)
 
 

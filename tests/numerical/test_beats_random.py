@@ -56,7 +56,8 @@ def search(
 
 
 def least(opt: pt.Optimizer) -> float:
-    return opt.best().metrics["value"]
+    """The best value seen: there is no noise, so no model has to be asked for it."""
+    return min(seen.metrics["value"] for seen in opt.history if seen.status == "completed")
 
 
 def p_value(of_gp: list[float], of_random: list[float]) -> float:
@@ -67,7 +68,7 @@ def p_value(of_gp: list[float], of_random: list[float]) -> float:
 @pytest.mark.parametrize(("function", "space"), [(branin, PLANE), (network, NETWORK)], ids=["branin", "network"])
 def test_one_objective(function: Callable[[Any], Metrics], space: Any) -> None:
     goals = {"value": "minimize"}
-    gp = [least(search("gp", seed, function, space, goals=goals, trials=18)) for seed in range(7)]
+    gp = [least(search("gp", seed, function, space, goals=goals, trials=18)) for seed in range(5)]
     chance = [least(search("random", seed, function, space, goals=goals, trials=18)) for seed in range(60)]
     assert p_value(gp, chance) < 0.01
 

@@ -65,7 +65,8 @@ def by_chance(function: Any, trials: int) -> list[float]:
 
 
 def least(opt: pt.Optimizer) -> float:
-    return opt.best().metrics["value"]
+    """The best value seen: there is no noise, so no model has to be asked for it."""
+    return min(seen.metrics["value"] for seen in opt.history if seen.status == "completed")
 
 
 def p_value(of_one: list[float], of_random: list[float]) -> float:

@@ -18,6 +18,7 @@ boxes             a front -> the boxes it does not dominate
 belief            what the user believes
 acquire           how much trying a configuration is worth: all of these together
 legal, optimize   the legal, untried configuration that is worth most
+joint             several of them, worth most together
 regret            what is left to gain
 hindsight         looking back: means, intervals and calibration of a finished study
 determinism       the same bits every time
