@@ -12,7 +12,7 @@ export RAY_worker_niceness ?= 0
 export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-slow test-faults bench bench-overhead bench-peers bench-optimizers bench-report demo docs screenshot build clean
+.PHONY: help setup check format test test-slow test-faults bench bench-overhead bench-peers bench-optimizers bench-report bench-fidelity demo docs screenshot build clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,13 @@ bench-optimizers: $(STAMP) ## Results after equal numbers of trials against othe
 
 bench-report: $(STAMP) ## docs/optimizers.md and its figure from the results that are there
 	$(BIN)/python -m benchmarks.optimizers report
+
+# make bench-fidelity ARMS=gp+asha,random+asha,syne-bohb SEEDS=0-4 CLUSTER=64 WORKERS=2
+ARMS ?= gp+asha,random+asha,random+asha:kind=promote,random+hyperband,random+median,random+one_epoch_topk,random+none,tpe+asha
+CLUSTER ?= 8
+bench-fidelity: $(STAMP) ## Searches that end trials early, on a virtual clock: ARMS, SEEDS, CLUSTER (simulated), WORKERS; docs/fidelity.md
+	$(BIN)/python -m benchmarks.fidelity run --arms $(ARMS) --seeds $(SEEDS) --workers $(CLUSTER) --processes $(WORKERS)
+	$(BIN)/python -m benchmarks.fidelity report
 
 demo: $(STAMP) ## Search a small CNN for error and latency: two minutes, then a report
 	$(BIN)/paretune run search_spaces/cnn.yaml

@@ -39,7 +39,7 @@ _SPREAD = 0.3  # of the logarithm of a trial's minutes
 def error(config: Mapping[str, Any]) -> float:
     """A bowl."""
     off = math.log10(config["lr"]) + 3 + 0.1 * config["layers"]
-    return off**2 + 0.1 * abs(config["layers"] - 7) + abs(math.log2(config["width"]) - 7) / 10
+    return float(off**2 + 0.1 * abs(config["layers"] - 7) + abs(math.log2(config["width"]) - 7) / 10)
 
 
 def waiting(log: Log, workers: int) -> float:

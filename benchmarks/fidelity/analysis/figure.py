@@ -16,6 +16,7 @@ from benchmarks.fidelity.analysis import scores
 from benchmarks.fidelity.analysis.scores import WAYS, Board
 from benchmarks.fidelity.analysis.tables import OURS
 from benchmarks.optimizers.analysis import bootstrap
+from benchmarks.optimizers.analysis.scores import CLIP
 
 # Colours stay with an arm whoever else is drawn; what learns nothing from results is grey.
 ARMS: Mapping[str, tuple[str, str]] = {
@@ -117,7 +118,7 @@ def _panel(data: pd.DataFrame, title: str, arms: list[str]) -> alt.LayerChart | 
         scale=alt.Scale(type="log", domain=[ticks[0], 1.0]),
         axis=alt.Axis(values=ticks, format=".0%"),
     )
-    scale = alt.Scale(type="sqrt", domain=[0, scores.CLIP], clamp=True)
+    scale = alt.Scale(type="sqrt", domain=[0, CLIP], clamp=True)
     y = alt.Y("mean:Q", title=None, scale=scale, axis=alt.Axis(values=[0.02, 0.1, 0.25, 0.5, 1, 1.5], format="~g"))
     colour = alt.Color("name:N", scale=alt.Scale(domain=list(names), range=list(colours)), sort=list(names))
     base = alt.Chart(data, title=alt.Title(title, fontSize=14, fontWeight=600, offset=8, color=_INK))

@@ -198,7 +198,7 @@ def _families(config: Config) -> Array:
 def _families_s(config: Config) -> float:
     if config["model"] == "linear":
         return 2.0
-    return 6.0 * config["rows"] + 2 if config["model"] == "trees" else 8 + config["width"] / 32
+    return float(6 * config["rows"] + 2 if config["model"] == "trees" else 8 + config["width"] / 32)
 
 
 # -- noisy -------------------------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def _latency_ms(config: Config) -> float:
     """1 to 29 ms."""
     heads = 0.35 * math.log2(1 + config["heads"]) if config["block"] == "attention" else 0.0
     kind = {"plain": 1.0, "residual": 1.15, "attention": 1.25}[config["block"]]
-    return 1 + config["layers"] * (0.1 + config["width"] / 512) * kind + heads * config["layers"] / 8
+    return float(1 + config["layers"] * (0.1 + config["width"] / 512) * kind + heads * config["layers"] / 8)
 
 
 def _tradeoff(config: Config) -> Array:

@@ -41,7 +41,7 @@ class Table:
         """Losses after each epoch, shape (e,); within what was recorded at that epoch."""
         x_f = np.array(self.space.features(config))
         share_c = np.array([share.predict(x_f) for share in self._shares])
-        return np.exp(np.clip(self._mean_e + share_c @ self._shapes_ce, *self._bounds_2e))
+        return np.asarray(np.exp(np.clip(self._mean_e + share_c @ self._shapes_ce, *self._bounds_2e)))
 
 
 @cache

@@ -55,7 +55,7 @@ def tasks() -> list[CurveTask]:
 
 def _digits_s(config: Config) -> float:
     """An epoch's seconds: a constant, the number of steps, the width."""
-    return 2 + 300 / config["batch"] + config["width"] / 12
+    return float(2 + 300 / config["batch"] + config["width"] / 12)
 
 
 def _with_size(config: Config, losses_e: Array) -> Array:

@@ -182,7 +182,7 @@ def _boosting(config: Config) -> Array:
         warnings.simplefilter("ignore")
         staged = model.fit(X[:300], y[:300]).staged_predict(X[300:])
         squared = [float(np.mean((predicted - y[300:]) ** 2)) for predicted in staged]
-    return np.minimum(np.array(squared) / np.var(y[300:]), _BOOSTING_WORST)
+    return np.asarray(np.minimum(np.array(squared) / np.var(y[300:]), _BOOSTING_WORST))
 
 
 TRAININGS = (
