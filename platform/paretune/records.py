@@ -81,12 +81,12 @@ class Forecast:
     """What is expected at the end of one configuration's training, from each rung on its way.
 
     `lines` has for each rung, and there for each metric, the slope and the offset of a straight line. `others` has for
-    each rung what the trials that have reached it were expected to end with when this was forecast: evenly spaced
-    quantiles of one objective, minimised, the best first; nothing where there are several.
+    each rung what trials that have reached it were expected to end with when this was forecast: a sample of them, from
+    the best to the worst.
     """
 
     lines: Mapping[float, Mapping[str, tuple[float, float]]]
-    others: Mapping[float, Sequence[float]] = field(default_factory=dict)
+    others: Mapping[float, Sequence[Metrics]] = field(default_factory=dict)
 
     def final(self, rung: float, metrics: Metrics) -> Metrics:
         """The metrics with those that are forecast as they are expected to end; unchanged at a rung without lines."""
@@ -94,21 +94,12 @@ class Forecast:
         expected = {name: slope * metrics[name] + offset for name, (slope, offset) in lines.items() if name in metrics}
         return {**metrics, **expected}
 
-    def among(self, rung: float, y: float, share: float) -> bool | None:
-        """Whether a minimised end is among that share of the others' at a rung, the best; None where it is not told."""
-        others = self.others.get(rung)
-        if not others:
-            return None
-        place = share * (len(others) - 1)
-        low, part = int(place), place % 1
-        bar = others[low] + part * (others[min(low + 1, len(others) - 1)] - others[low])
-        return y <= bar
-
     @property
     def note(self) -> dict[str, Any]:
         """As plain data, for a proposal's notes."""
         lines = {str(rung): {name: list(line) for name, line in lines.items()} for rung, lines in self.lines.items()}
-        return {_FORECAST: {"lines": lines, "others": {str(rung): list(y) for rung, y in self.others.items()}}}
+        others = {str(rung): [dict(metrics) for metrics in ends] for rung, ends in self.others.items()}
+        return {_FORECAST: {"lines": lines, "others": others}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

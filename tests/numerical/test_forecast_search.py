@@ -76,4 +76,5 @@ def test_several_objectives_are_forecast_too(tmp_path: Path) -> None:
     study = simulated(tmp_path, "gp", {"name": "asha"}, 0, {"loss": "minimize", "score": "maximize"})
     forecast = next(f for f in (t.suggestion.proposal.forecast for t in study.trials) if f is not None)
     assert set(forecast.lines[1.0]) == {"loss", "score"}
-    assert not forecast.others
+    assert all(set(end) == {"loss", "score"} for end in forecast.others[1.0])
+    assert study.replay().difference is None

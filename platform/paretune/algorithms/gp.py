@@ -167,18 +167,15 @@ class GaussianProcess:
         """The note of what the configuration's rungs will tell of its end."""
         if not isinstance(knowledge.model, Ladder) or len(self._objectives) > MOST:
             return {}
-        lines = knowledge.model.lines(self._encoding.features([config])[0])
-        signs = self._objectives.signs
-        return Forecast(
-            {
-                rung: {
-                    name: (slope, sign * offset)
-                    for name, sign, (slope, offset) in zip(self._objectives.outcome_names, signs, at_rung, strict=True)
-                }
-                for rung, at_rung in lines.items()
-            },
-            knowledge.others,
-        ).note
+        names, signs = self._objectives.outcome_names, self._objectives.signs
+        lines = {
+            rung: {
+                name: (slope, sign * offset) for name, sign, (slope, offset) in zip(names, signs, at_rung, strict=True)
+            }
+            for rung, at_rung in knowledge.model.lines(self._encoding.features([config])[0]).items()
+        }
+        others = {rung: [self._objectives.natural(y_o) for y_o in Y_qo] for rung, Y_qo in knowledge.others.items()}
+        return Forecast(lines, others).note
 
     def _trust(self, knowledge: Knowledge) -> dict[str, Any]:
         """How much each earlier study is believed to tell of each objective, 0 to 1; nothing of those that are not."""

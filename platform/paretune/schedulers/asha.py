@@ -6,6 +6,8 @@ among them, a bracket that leaves out the first b gets a share proportional to e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from paretune.records import ENDINGS, Event, Forecast, Metrics, Report
@@ -84,13 +86,22 @@ class AsynchronousHalving:
                     return best
         return None
 
-    def _forecast(self, report: Report, rung: float) -> tuple[Metrics, bool | None]:
+    def _forecast(self, report: Report, level: float) -> tuple[Metrics, bool | None]:
         """The metrics by which the trial is compared at a rung; whether they are good enough, where that is told."""
         forecast = self._forecasts.get(report.trial)
         if forecast is None or not usable(report.metrics, self._objectives):
             return report.metrics, None
-        expected = forecast.final(rung, report.metrics)
-        return expected, forecast.among(rung, float(self._objectives.minimized(expected)[0]), 1 / self._factor)
+        expected = forecast.final(level, report.metrics)
+        return expected, self._among_best(expected, forecast.others.get(level, ()))
+
+    def _among_best(self, expected: Metrics, others: Sequence[Metrics]) -> bool | None:
+        """Whether an end is among the best 1/eta of the others'; None where these are not known."""
+        if not others:
+            return None
+        ends = rung(self._objectives)
+        for number, metrics in enumerate([expected, *others]):
+            ends.add(number, metrics)
+        return ends.better(0) <= (len(others) - 1) / self._factor
 
     def _judged(self, here: Rung, trial: int, fits: bool | None) -> Decision:
         here.leave(trial)

@@ -23,13 +23,13 @@ from paretune.algorithms._gp.surrogate import fit
 from paretune.algorithms._gp.table import ended_well, tabulate
 from paretune.algorithms._gp.transfer import Lessons, priors
 from paretune.objective import Objectives
-from paretune.pareto import fill_reference, non_dominated
+from paretune.pareto import best_first, fill_reference, non_dominated
 from paretune.records import ENDINGS, Observation
 from paretune.space import Config
 
 Array = npt.NDArray[np.float64]
 
-_QUANTILES = 31  # a third and a quarter of the trials, or nearly so, are among them
+_SAMPLE = 31  # with a third and a half of it exactly, a quarter nearly
 
 _MEMBERS_LADDER = 4  # of each step, so that a suggestion takes no longer than without rungs
 
@@ -43,13 +43,13 @@ _LEADERS_MANY = 20  # from three objectives on: boxes
 class Knowledge:
     """Fitted models and what they were fitted to; `reference_m` and `limits_o` are standardised.
 
-    `others` are quantiles of how the trials at each lower rung are expected to end (see `Forecast`). `trust` has the
-    weights of the earlier studies in each objective's prior mean, by name; `cost` is None where it does not count.
+    `others` are minimised expected ends of trials at each lower rung (see `Forecast`). `trust` has the weights of the
+    earlier studies in each objective's prior mean, by name; `cost` is None where it does not count.
     """
 
     model: Model
     feasibility: Feasibility | None
-    others: dict[float, list[float]]
+    others: dict[float, Array]
     leaders: list[Config]
     leaders_bf: Array
     reference_m: Array
@@ -126,7 +126,7 @@ def learn(
     return Knowledge(
         model=model,
         feasibility=_feasibility(history, objectives, encoding),
-        others=_others(model, X_nf) if m == 1 and not np.isfinite(limits_o).any() else {},
+        others=_others(model, X_nf, m, limits_o),
         leaders=[table.configs[i] for i in leading],
         leaders_bf=X_nf[leading],
         reference_m=model.scale.apply(np.array([*reference_m, *others]))[:m],
@@ -136,17 +136,21 @@ def learn(
     )
 
 
-def _others(model: Model, X_nf: Array) -> dict[float, list[float]]:
-    """Quantiles of how the trials at each lower rung are expected to end (see `Forecast.others`)."""
+def _others(model: Model, X_nf: Array, m: int, limits_o: Array) -> dict[float, Array]:
+    """How the trials at each lower rung are expected to end: a sample from the best to the worst; shapes (q, o)."""
     if not isinstance(model, Ladder):
         return {}
-    expected_n = model.expected(X_nf)[:, 0]
-    there_rn = ~np.isnan(model.Z_rnm[:-1, :, 0])
-    shares = np.linspace(0, 1, _QUANTILES)
-    return {
-        rung: np.quantile(expected_n[there_n], shares).tolist()
-        for rung, there_n in zip(model.rungs, there_rn, strict=False)
-    }
+    Y_no = model.expected(X_nf)
+    found, shares = {}, np.linspace(0, 1, _SAMPLE)
+    for rung, Z_no in zip(model.rungs[:-1], model.Z_rnm, strict=False):
+        there_so = Y_no[~np.isnan(Z_no).any(axis=1)]
+        if there_so.shape[1] == 1:
+            found[rung] = np.quantile(there_so, shares, axis=0)
+        else:
+            violation_s = np.maximum(there_so - limits_o, 0).sum(axis=1)
+            order = best_first(there_so[:, :m], violation_s)
+            found[rung] = there_so[order[(shares * (len(order) - 1)).round().astype(np.intp)]]
+    return found
 
 
 def _members(n: int, m: int) -> int:
