@@ -86,7 +86,7 @@ def comparable(
 
     None where there are not enough.
     """
-    levels = [_at(history, rung) for rung in reversed(rungs)] if rungs else [history]
+    levels = (_at(history, rung) for rung in reversed(rungs)) if rungs else iter([history])
     compared = (outcomes(level, objectives) for level in levels)
     return next((known for known in compared if len(known.configs) >= enough), None)
 
