@@ -143,17 +143,22 @@ def test_a_search_that_asks_for_what_is_known_for_ever_is_ended(line: CurveTask)
         list(cluster.search(Script([(0.0, 4)] * 2000), Run(line, 0, workers=1)))
 
 
+def diverged(report: Report) -> bool:
+    return report.config["x"] > 8 and report.epoch > 1  # of which paretune's log has no report
+
+
 def test_our_arms_and_others_see_the_same_cluster(line: CurveTask) -> None:
     """Random search on both: what is reported of a configuration, and how long it takes, is the same."""
     run = Run(line, 3, workers=2)
     reports = ours.search("random+none", run)
-    script = Script([(report.config["x"], 4) for report in reports if report.epoch == 1])
-    again = list(cluster.search(script, Run(line, 3, workers=2)))
-    assert [(r.config, r.epoch) for r in again[: len(reports) // 2]] == [
-        (r.config, r.epoch) for r in reports[: len(reports) // 2]
-    ]
-    times = [report.time_s for report in reports]
-    assert [report.time_s for report in again[: len(reports)]] == pytest.approx(times[: len(again)])
+    first = [report for report in reports if report.epoch == 1]
+    begun = sorted(first, key=lambda report: report.time_s - LINE.epoch_s(report.config))
+    again = list(cluster.search(Script([(report.config["x"], 4) for report in begun]), Run(line, 3, workers=2)))
+    until_s = run.end_s - 11  # the script does not know of the last trainings, which had come to no report
+    ours_by_then = [report for report in reports if report.time_s < until_s]
+    theirs = [report for report in again if report.time_s < until_s and not diverged(report)]
+    assert [(report.config, report.epoch) for report in theirs] == [(r.config, r.epoch) for r in ours_by_then]
+    assert [report.time_s for report in theirs] == pytest.approx([report.time_s for report in ours_by_then])
 
 
 def test_settings_of_our_arms(line: CurveTask) -> None:

@@ -77,7 +77,7 @@ def _against(task: CurveTask, every: Mapping[int, Results], workers: int, way: i
     """The best known, which any run may improve, and random search's result."""
     known = references.load()[task.name]
     values = [value for results in every.values() for line in results.of_task(task.name) for value in _all(line, way)]
-    best = min(known.best[way], *values) if task.objectives == 1 else max(known.best[way], *values)
+    best = (min if task.objectives == 1 else max)([known.best[way], *values])
     return best, known.random[workers][way]
 
 
