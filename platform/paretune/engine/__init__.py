@@ -6,6 +6,7 @@ resources.py      what a cluster can place
 course.py         what comes next, what becomes of a report; leads Ray and the virtual clock alike
 recorder.py       every event into the store, the log and the listeners
 brain.py          suggestions, off Tune's loop
+ahead.py          suggestions prepared while trials run; serves the virtual clock as well
 tune_adapters.py  Tune's searcher, scheduler, callback and stopper
 trial_actor.py    the actor behind a Tune trial
 inline.py         one worker: the loop runs in the trial actor
