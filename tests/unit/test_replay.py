@@ -34,8 +34,8 @@ def test_an_asynchronous_study_comes_out_again(tmp_path: Path, scheduler: str, a
 
 def test_promotions_are_replayed_too(tmp_path: Path) -> None:
     scheduler = pt.ASHA(kind="promote")
-    pt.simulate(spec(tmp_path, scheduler=scheduler, algorithm="gp", trials=12), blackbox, workers=3)
-    study = pt.simulate(spec(tmp_path, scheduler=scheduler, algorithm="gp", trials=16), blackbox, workers=2)
+    pt.simulate(spec(tmp_path, scheduler=scheduler, algorithm="tpe", trials=12), blackbox, workers=3)
+    study = pt.simulate(spec(tmp_path, scheduler=scheduler, algorithm="tpe", trials=16), blackbox, workers=2)
     assert any(isinstance(e, Event) and e.kind == "promoted" for e in study.log.entries)
     assert study.replay().difference is None
 
