@@ -173,8 +173,8 @@ def test_equal_trials_share_the_front() -> None:
 
 
 def test_bad_input_is_refused_at_once() -> None:
-    with pytest.raises(AlgorithmError, match="got 'bohb'"):
-        optimizer(algorithm="bohb")
+    with pytest.raises(AlgorithmError, match="got 'bhob'"):
+        optimizer(algorithm="bhob")
     with pytest.raises(SpaceError):
         pt.Optimizer({}, {"error": "minimize"})
     with pytest.raises(ObjectiveError):
