@@ -37,5 +37,5 @@ class GP(Settings):
     belief: float = Field(default=10.0, ge=0, allow_inf_nan=False)
     replicate: float = Field(default=0.2, ge=0, lt=1)
     cost_aware: bool = False
-    whole: int = Field(default=2, ge=0)
+    whole: int = Field(default=4, ge=0)
     batch: Literal["sequential", "joint"] = "sequential"
