@@ -15,7 +15,7 @@ from benchmarks.fidelity import tasks
 from benchmarks.fidelity.analysis import scores
 from benchmarks.fidelity.analysis.scores import WAYS, Board
 from benchmarks.fidelity.analysis.tables import OURS
-from benchmarks.optimizers.analysis import bootstrap
+from benchmarks.optimizers.analysis import bootstrap, looks
 from benchmarks.optimizers.analysis.scores import CLIP
 
 # Colours stay with an arm whoever else is drawn; what learns nothing from results is grey.
@@ -39,8 +39,6 @@ ARMS: Mapping[str, tuple[str, str]] = {
 
 _SHARES = np.geomspace(0.02, 1.0, 40).tolist()
 
-_FONT = "Helvetica Neue, Liberation Sans, Arial, sans-serif"
-_INK, _MUTED, _LINE = "#16202e", "#5d6b7e", "#e3e7ed"
 _SUBTITLE = [
     "Mean normalised regret at the full resource, lower is better: 0 = best known, 1 = random search with whole "
     "trainings at the end. Band: 95 %.",
@@ -84,28 +82,13 @@ def chart(data: Mapping[str, pd.DataFrame]) -> alt.ConcatChart:
     """Panels in rows of four under one legend."""
     known = {arm for rows in data.values() for arm in rows["arm"]}
     arms = [arm for arm in ARMS if arm in known]
-    drawn: alt.ConcatChart = (
-        alt.concat(*(_panel(rows, title, arms) for title, rows in data.items()), columns=4, spacing=30)
-        .resolve_scale(color="shared")
-        .properties(
-            padding=22, background="white", title=alt.Title("How good after how much time", subtitle=_SUBTITLE)
-        )
-        .configure(font=_FONT)
-        .configure_view(stroke=None)
-        .configure_title(
-            anchor="start", fontSize=22, fontWeight=600, color=_INK, offset=18, subtitleFontSize=13,
-            subtitleColor=_MUTED, subtitleLineHeight=18, subtitlePadding=6,
-        )
-        .configure_axis(
-            domain=False, ticks=False, gridColor=_LINE, labelColor=_MUTED, labelFontSize=11,
-            titleColor=_MUTED, titleFontSize=11, titleFontWeight=400, labelPadding=6,
-        )
-        .configure_legend(
-            orient="bottom", labelFontSize=13, labelColor=_INK, labelLimit=220, symbolStrokeWidth=3.5, title=None,
-            columns=6, symbolSize=240, columnPadding=26, rowPadding=6, offset=22,
-        )
-    )  # fmt: skip
-    return drawn
+    return looks.framed(
+        [_panel(rows, title, arms) for title, rows in data.items()],
+        title="How good after how much time",
+        subtitle=_SUBTITLE,
+        legend_columns=6,
+        label_limit=220,
+    )
 
 
 def _panel(data: pd.DataFrame, title: str, arms: list[str]) -> alt.LayerChart | alt.FacetChart:
@@ -121,9 +104,13 @@ def _panel(data: pd.DataFrame, title: str, arms: list[str]) -> alt.LayerChart | 
     scale = alt.Scale(type="sqrt", domain=[0, CLIP], clamp=True)
     y = alt.Y("mean:Q", title=None, scale=scale, axis=alt.Axis(values=[0.02, 0.1, 0.25, 0.5, 1, 1.5], format="~g"))
     colour = alt.Color("name:N", scale=alt.Scale(domain=list(names), range=list(colours)), sort=list(names))
-    base = alt.Chart(data, title=alt.Title(title, fontSize=14, fontWeight=600, offset=8, color=_INK))
+    base = alt.Chart(data, title=looks.heading(title))
     ours = base.transform_filter(alt.datum.arm == OURS)
-    even = alt.Chart(pd.DataFrame({"mean": [1.0]})).mark_rule(color=_MUTED, strokeDash=[3, 3], opacity=0.7).encode(y=y)
+    even = (
+        alt.Chart(pd.DataFrame({"mean": [1.0]}))
+        .mark_rule(color=looks.MUTED, strokeDash=[3, 3], opacity=0.7)
+        .encode(y=y)
+    )
     others = base.transform_filter(alt.datum.arm != OURS).mark_line(strokeWidth=1.7).encode(x=x, y=y, color=colour)
     band = ours.mark_area(opacity=0.16, color=ARMS[OURS][1]).encode(x=x, y="low:Q", y2="high:Q")
     front = ours.mark_line(strokeWidth=4).encode(x=x, y=y, color=colour)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from benchmarks.optimizers.analysis import bootstrap, scores
+from benchmarks.optimizers.analysis import bootstrap, looks, scores
 from benchmarks.optimizers.analysis.boards import Board, board
 from benchmarks.optimizers.analysis.tables import OURS, PENDING, SEQUENTIAL
 
@@ -61,8 +61,6 @@ LIBRARIES: Mapping[str, tuple[str, str]] = {
 _STEPS = 60  # points of a line: after every trial of sixty
 _FROM = 5 / 60  # before that no method has begun to model
 
-_FONT = "Helvetica Neue, Liberation Sans, Arial, sans-serif"
-_INK, _MUTED, _LINE = "#16202e", "#5d6b7e", "#e3e7ed"
 _SUBTITLE = [
     "Mean normalised regret, lower is better: 0 = best known, 1 = random search with all trials. Band: 95 %.",
     "Dot: when paretune is where the best other library will end. Libraries have run different numbers of seeds.",
@@ -95,28 +93,13 @@ def chart(data: Mapping[Panel, pd.DataFrame]) -> alt.ConcatChart:
     """Panels in rows of four under one legend."""
     known = {peer for rows in data.values() for peer in rows["peer"]}
     peers = [peer for peer in LIBRARIES if peer in known]
-    drawn: alt.ConcatChart = (
-        alt.concat(*(_panel(rows, panel.title, peers) for panel, rows in data.items()), columns=4, spacing=30)
-        .resolve_scale(color="shared")
-        .properties(
-            padding=22, background="white", title=alt.Title("How good after how many trials", subtitle=_SUBTITLE)
-        )
-        .configure(font=_FONT)
-        .configure_view(stroke=None)
-        .configure_title(
-            anchor="start", fontSize=22, fontWeight=600, color=_INK, offset=18, subtitleFontSize=13,
-            subtitleColor=_MUTED, subtitleLineHeight=18, subtitlePadding=6,
-        )
-        .configure_axis(
-            domain=False, ticks=False, gridColor=_LINE, labelColor=_MUTED, labelFontSize=11,
-            titleColor=_MUTED, titleFontSize=11, titleFontWeight=400, labelPadding=6,
-        )
-        .configure_legend(
-            orient="bottom", labelFontSize=13, labelColor=_INK, labelLimit=200, symbolStrokeWidth=3.5, title=None,
-            columns=7, symbolSize=240, columnPadding=26, rowPadding=6, offset=22,
-        )
-    )  # fmt: skip
-    return drawn
+    return looks.framed(
+        [_panel(rows, panel.title, peers) for panel, rows in data.items()],
+        title="How good after how many trials",
+        subtitle=_SUBTITLE,
+        legend_columns=7,
+        label_limit=200,
+    )
 
 
 def _panel(data: pd.DataFrame, title: str, peers: list[str]) -> alt.LayerChart | alt.FacetChart:
@@ -132,9 +115,13 @@ def _panel(data: pd.DataFrame, title: str, peers: list[str]) -> alt.LayerChart |
     names, colours = zip(*(LIBRARIES[peer] for peer in peers), strict=True)
     label = "{" + ", ".join(f"'{peer}': '{name}'" for peer, name in zip(peers, names, strict=True)) + "}"
     colour = alt.Color("library:N", scale=alt.Scale(domain=list(names), range=list(colours)), sort=list(names))
-    base = alt.Chart(data, title=alt.Title(title, fontSize=14, fontWeight=600, offset=8, color=_INK))
+    base = alt.Chart(data, title=looks.heading(title))
     base = base.transform_calculate(library=f"{label}[datum.peer]")
-    even = alt.Chart(pd.DataFrame({"mean": [1.0]})).mark_rule(color=_MUTED, strokeDash=[3, 3], opacity=0.7).encode(y=y)
+    even = (
+        alt.Chart(pd.DataFrame({"mean": [1.0]}))
+        .mark_rule(color=looks.MUTED, strokeDash=[3, 3], opacity=0.7)
+        .encode(y=y)
+    )
     others = base.transform_filter(theirs).mark_line(strokeWidth=1.7, opacity=0.95).encode(x=x, y=y, color=colour)
     band = (
         base.transform_filter(ours)

@@ -20,8 +20,9 @@ from paretune.algorithms._gp.ladder import Ladder, climb
 from paretune.algorithms._gp.model import Model
 from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import fit
-from paretune.algorithms._gp.table import ended_well, tabulate
+from paretune.algorithms._gp.table import tabulate
 from paretune.algorithms._gp.transfer import Lessons, priors
+from paretune.algorithms._outcomes import ended_well
 from paretune.objective import Objectives
 from paretune.pareto import best_first, fill_reference, non_dominated
 from paretune.records import ENDINGS, Observation

@@ -15,6 +15,7 @@ from paretune.algorithms._gp.calibration import rounded
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.ladder import heights
 from paretune.algorithms._gp.parego import chebyshev, chebyshev_errors
+from paretune.algorithms._outcomes import ended_well
 from paretune.objective import Objectives
 from paretune.records import Metrics, Observation
 from paretune.space import Config
@@ -60,11 +61,6 @@ def results(history: Sequence[Observation], objectives: Objectives, rungs: Seque
     if not rungs:
         return [observation for observation in history if ended_well(observation, objectives)]
     return [o for o in history if o.status not in ("failed", "diverged") and _curve(o, objectives, rungs)]
-
-
-def ended_well(observation: Observation, objectives: Objectives) -> bool:
-    """With all that is required, and neither failed nor diverged. A stopped trial counts as what it reached."""
-    return observation.status in ("completed", "stopped") and not objectives.missing(observation.metrics)
 
 
 def tabulate(
