@@ -52,7 +52,7 @@ def search(
     constraints: Sequence[str] = (),
     first: Sequence[Config] = (),
     algorithm: Settings | Mapping[str, Any] | str = "gp",
-    scheduler: schedulers.Settings | Mapping[str, Any] | str = "none",
+    scheduler: schedulers.Settings | Mapping[str, Any] | str = "auto",
     trials: int = 32,
     hours: float | None = None,
     worker_hours: float | None = None,
@@ -79,7 +79,8 @@ def search(
         constraints: what must hold between parameters: "batch_size * accumulate <= 4096".
         first: configurations to try before all others; what they leave out is completed by defaults.
         algorithm: one of `paretune.algorithms.names()`, or its settings: `pt.GP(initial=8)`.
-        scheduler: one of `paretune.schedulers.names()`, or its settings: `pt.ASHA(grace=3)`; which trials go on.
+        scheduler: one of `paretune.schedulers.names()`, or its settings: `pt.ASHA(grace=3)`; which trials go on. By
+            default `asha` for `gp` and `bohb` where there are nine epochs or more, else "none".
         trials, hours, worker_hours, target, regret: when to stop; whichever comes first. `target` maps objectives to
             values that one trial shall reach; `regret` is what is worth going on for, in units of the only objective.
         concurrency: trials at a time; never more than the cluster can place.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from paretune.parameters import Config
 
@@ -66,8 +66,10 @@ class Proposal:
         noted = self.notes.get(_FORECAST)
         if noted is None:
             return None
-        lines, others = ({float(rung): told for rung, told in noted[part].items()} for part in ("lines", "others"))
-        return Forecast(lines, others)
+        lines = {
+            float(rung): {name: Line(*line) for name, line in told.items()} for rung, told in noted["lines"].items()
+        }
+        return Forecast(lines, {float(rung): told for rung, told in noted["others"].items()})
 
 
 _FORECAST = "forecast"
@@ -76,23 +78,33 @@ WHOLE: Mapping[str, Any] = {"whole": True}
 """The note that says so of a trial that is to be trained to its end."""
 
 
+class Line(NamedTuple):
+    """The end expected of a metric is slope times its value plus offset, give or take the standard deviation `sd`."""
+
+    slope: float
+    offset: float
+    sd: float
+
+    def end(self, value: float) -> float:
+        return self.slope * value + self.offset
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What is expected at the end of one configuration's training, from each rung on its way.
 
-    `lines` has for each rung, and there for each metric, the slope and the offset of a straight line. `others` has for
+    `lines` has for each rung what its metrics tell of their ends. `others` has for
     each rung what trials that have reached it were expected to end with when this was forecast: a sample of them, from
     the best to the worst.
     """
 
-    lines: Mapping[float, Mapping[str, tuple[float, float]]]
+    lines: Mapping[float, Mapping[str, Line]]
     others: Mapping[float, Sequence[Metrics]] = field(default_factory=dict)
 
     def final(self, rung: float, metrics: Metrics) -> Metrics:
         """The metrics with those that are forecast as they are expected to end; unchanged at a rung without lines."""
         lines = self.lines.get(rung, {})
-        expected = {name: slope * metrics[name] + offset for name, (slope, offset) in lines.items() if name in metrics}
-        return {**metrics, **expected}
+        return {**metrics, **{name: line.end(metrics[name]) for name, line in lines.items() if name in metrics}}
 
     @property
     def note(self) -> dict[str, Any]:

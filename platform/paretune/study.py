@@ -37,6 +37,13 @@ from paretune.space import Space
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+_FROM_CUT_SHORT = ("gp", "bohb")
+"""Algorithms that compare trials at equal rungs. The others take a trial that was cut short for what it had reached."""
+
+_WORTH_CUTTING = 9
+"""Epochs of a training from which there are two rungs in its first third."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -81,11 +88,14 @@ class AlgorithmSpec(_Chosen):
 
 
 class SchedulerSpec(_Chosen):
-    """Which scheduler stops or pauses trials: `asha`, `{name: asha, grace: 3}`, `pt.ASHA(grace=3)`."""
+    """Which scheduler stops or pauses trials: `asha`, `{name: asha, grace: 3}`, `pt.ASHA(grace=3)`.
+
+    `auto` stands for what a spec comes to when it is validated (see `StudySpec`).
+    """
 
     _noun = "scheduler"
 
-    name: str = "none"
+    name: str = "auto"
 
 
 class EarlierStudy(_Strict):
@@ -150,7 +160,11 @@ class TrainSettings(_Strict):
 
 
 class StudySpec(_Strict):
-    """All that one run needs."""
+    """All that one run needs.
+
+    The scheduler `auto` becomes `asha` for algorithms that learn from trials cut short, where a training has at least
+    nine epochs; else `none`.
+    """
 
     name: str
     trainable: str
@@ -221,6 +235,16 @@ class StudySpec(_Strict):
             raise SpecError(
                 f"search: regret: is for one objective, got {len(self.objectives)}", hint="set a target, or hours"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _scheduler(self) -> StudySpec:
+        if self.search.scheduler.name == "auto":
+            if self.search.scheduler.settings:
+                raise SpecError("search: scheduler: auto: has no settings", hint="name the scheduler they are for")
+            worth = self.search.algorithm.name in _FROM_CUT_SHORT and (self.train.epochs or 0) >= _WORTH_CUTTING
+            chosen = SchedulerSpec(name="asha" if worth else "none")
+            object.__setattr__(self, "search", self.search.model_copy(update={"scheduler": chosen}))
         return self
 
     @property

@@ -6,12 +6,11 @@ among them, a bracket that leaves out the first b gets a share proportional to e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from paretune.records import ENDINGS, Event, Forecast, Metrics, Report
+from paretune.records import ENDINGS, Event, Report
 from paretune.schedulers._base import Decision, Training
+from paretune.schedulers._forecasts import Forecasts
 from paretune.schedulers._levels import levels, reached, whole
 from paretune.schedulers._rung import Rung, rung, usable
 from paretune.schedulers._settings import ASHA
@@ -26,9 +25,9 @@ class AsynchronousHalving:
     end. A trial that diverges counts as the worst result of its next rung, one that fails counts nowhere. A report that
     jumps over rungs counts at the highest of them.
 
-    Trials that the algorithm wants whole (see `Proposal.whole`) go on past every rung, where their results count all
-    the same. Where it forecasts the end of a training (see `Forecast`), rungs compare how trials are expected to end;
-    a trial is judged against what was expected of the others when it was suggested, where that is told.
+    Trials that the algorithm wants whole go on past every rung, where their results count all the same. Where it
+    forecasts the end of a training, rungs compare how trials are expected to end: one goes on when it is among the best
+    1/eta and may yet, with a chance of one in ten, be better than all others (see `Forecasts`).
     """
 
     Settings = ASHA
@@ -43,8 +42,7 @@ class AsynchronousHalving:
         self._rungs = [[rung(training.objectives) for _ in self._levels] for _ in self._shares]
         self._next: dict[int, int] = {}  # trial -> index of its next rung
         self._waits: dict[int, Rung] = {}  # where a trial is paused
-        self._whole: set[int] = set()
-        self._forecasts: dict[int, Forecast] = {}
+        self._forecasts = Forecasts(training.objectives)
 
     def on_report(self, report: Report) -> Decision:
         trial, at = report.trial, reached(self._levels, report.resource)
@@ -53,24 +51,19 @@ class AsynchronousHalving:
             return "continue"
         self._next[trial] = at + 1
         here = self._rungs[bracket][at]
-        expected, fits = self._forecast(report, self._levels[at])
-        here.add(trial, expected)
+        here.add(trial, self._forecasts.expected(report, self._levels[at]))
         if not usable(report.metrics, self._objectives):
             here.leave(trial)
             return "stop"
-        if trial in self._whole or fits:
+        fits = self._forecasts.fits(report, self._levels[at], 1 / self._factor)
+        if self._forecasts.wants_whole(trial) or fits:
             here.leave(trial)
             return "continue"
         return self._promoted_or_paused(here, trial) if self._promotes else self._judged(here, trial, fits)
 
     def on_event(self, event: Event) -> None:
         assert event.trial is not None
-        if event.kind == "suggested" and event.suggestion is not None:
-            proposal = event.suggestion.proposal
-            if proposal.whole:
-                self._whole.add(event.trial)
-            if proposal.forecast is not None:
-                self._forecasts[event.trial] = proposal.forecast
+        self._forecasts.on_event(event)
         if event.kind == "promoted" or event.kind in ENDINGS:
             waits = self._waits.pop(event.trial, None)
             if waits is not None:
@@ -85,23 +78,6 @@ class AsynchronousHalving:
                 if best is not None:
                     return best
         return None
-
-    def _forecast(self, report: Report, level: float) -> tuple[Metrics, bool | None]:
-        """The metrics by which the trial is compared at a rung; whether they are good enough, where that is told."""
-        forecast = self._forecasts.get(report.trial)
-        if forecast is None or not usable(report.metrics, self._objectives):
-            return report.metrics, None
-        expected = forecast.final(level, report.metrics)
-        return expected, self._among_best(expected, forecast.others.get(level, ()))
-
-    def _among_best(self, expected: Metrics, others: Sequence[Metrics]) -> bool | None:
-        """Whether an end is among the best 1/eta of the others'; None where these are not known."""
-        if not others:
-            return None
-        ends = rung(self._objectives)
-        for number, metrics in enumerate([expected, *others]):
-            ends.add(number, metrics)
-        return ends.better(0) <= (len(others) - 1) / self._factor
 
     def _judged(self, here: Rung, trial: int, fits: bool | None) -> Decision:
         here.leave(trial)

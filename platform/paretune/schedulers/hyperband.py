@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from paretune.records import ENDINGS, Event, Report
+from paretune.records import ENDINGS, Event, Metrics, Report
 from paretune.schedulers._base import Decision, Training
+from paretune.schedulers._forecasts import Forecasts
 from paretune.schedulers._levels import levels, whole
 from paretune.schedulers._rung import Rung, rung, usable
 from paretune.schedulers._settings import Hyperband
@@ -18,7 +19,9 @@ from paretune.schedulers._settings import Hyperband
 class SynchronousHalving:
     """Of a rung's n trials the best n // eta go on (at least one), once all have come or ended.
 
-    When no trial will be started any more, what a rung has is all it gets. A report beyond a rung counts there.
+    When no trial will be started any more, what a rung has is all it gets. A report beyond a rung counts there. Trials
+    that the algorithm wants whole go on past every rung, and count there; where it forecasts the end of a training,
+    rungs compare how trials are expected to end.
     """
 
     Settings = Hyperband
@@ -29,6 +32,7 @@ class SynchronousHalving:
         self._levels = levels(settings.grace, settings.reduction_factor, self._length)
         self.rungs = (*self._levels, self._length)
         self._sizes = _sizes(len(self._levels) + 1, settings)
+        self._forecasts = Forecasts(training.objectives)
         self._open: dict[int, _Bracket] = {}
         self._of: dict[int, _Bracket] = {}
 
@@ -39,12 +43,16 @@ class SynchronousHalving:
         if bracket is None or not bracket.due(report):
             return "continue"
         fit = usable(report.metrics, self._objectives)
-        bracket.came(report, fit=fit)
+        bracket.came(report.trial, self._forecasts.expected(report, bracket.level(report.trial)), fit=fit)
+        if fit and self._forecasts.wants_whole(report.trial):
+            bracket.promoted(report.trial)
+            return "continue"
         self._close(bracket)
         return "pause" if fit else "stop"
 
     def on_event(self, event: Event) -> None:
         assert event.trial is not None
+        self._forecasts.on_event(event)
         if event.kind == "suggested":
             self._joins(event.trial)
         bracket = self._of.get(event.trial)
@@ -118,12 +126,16 @@ class _Bracket:
         here = self.rounds[index]
         return report.trial in here.expected and report.resource >= here.level
 
-    def came(self, report: Report, *, fit: bool) -> None:
-        here = self.rounds[self.at[report.trial]]
-        here.expected.discard(report.trial)
-        here.results.add(report.trial, report.metrics)
+    def level(self, trial: int) -> float:
+        """The resource of the rung that the trial is due at."""
+        return self.rounds[self.at[trial]].level
+
+    def came(self, trial: int, metrics: Metrics, *, fit: bool) -> None:
+        here = self.rounds[self.at[trial]]
+        here.expected.discard(trial)
+        here.results.add(trial, metrics)
         if not fit:
-            here.results.leave(report.trial)
+            here.results.leave(trial)
 
     def left(self, trial: int) -> None:
         """The trial ended; it waits nowhere, and no rung waits for it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from paretune.records import Event, Report
 from paretune.schedulers._base import Decision, Training
+from paretune.schedulers._forecasts import Forecasts
 from paretune.schedulers._levels import levels
 from paretune.schedulers._rung import Rung, rung, usable
 from paretune.schedulers._settings import Median
@@ -28,7 +29,8 @@ class MedianRule:
 
     The half is by value, and by non-domination where there are several objectives. (Vizier compares a trial's best
     value so far; a mean against means is as fair to noisy and to several objectives.) Trials are compared at equal
-    resources: they should report at the same ones.
+    resources: they should report at the same ones. Trials that the algorithm wants whole do not end; where it forecasts
+    the end of a training, at a rung the expected ends are compared instead (see `Forecasts`).
     """
 
     Settings = Median
@@ -36,6 +38,7 @@ class MedianRule:
     def __init__(self, training: Training, settings: Median) -> None:
         self._objectives, self._length = training.objectives, training.length
         self.rungs = () if self._length is None else (*levels(settings.grace, _APART, self._length), self._length)
+        self._forecasts = Forecasts(training.objectives)
         self._grace, self._others = settings.grace, settings.others
         self._rungs = defaultdict[float, Rung](lambda: rung(self._objectives))
         self._running = defaultdict[int, _Running](_Running)
@@ -51,11 +54,17 @@ class MedianRule:
             mine.sums[name] += report.metrics[name]
         here = self._rungs[report.resource]
         here.add(report.trial, {name: total / mine.reports for name, total in mine.sums.items()})
-        if report.resource < self._grace or len(here) <= self._others or self._through(report.resource):
+        spared = self._forecasts.wants_whole(report.trial) or self._through(report.resource)
+        if report.resource < self._grace or len(here) <= self._others or spared:
             return "continue"
+        if report.resource in self.rungs:
+            fits = self._forecasts.fits(report, report.resource, 0.5)
+            if fits is not None:
+                return "continue" if fits else "stop"
         return "continue" if here.better(report.trial) < (len(here) + 1) // 2 else "stop"
 
-    def on_event(self, event: Event) -> None: ...
+    def on_event(self, event: Event) -> None:
+        self._forecasts.on_event(event)
 
     def next_promotion(self, *, last: bool) -> int | None:
         return None

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from paretune.algorithms._gp.calibration import Manner
 from paretune.algorithms._gp.cost import Cost, learn_cost
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
@@ -32,7 +33,7 @@ Array = npt.NDArray[np.float64]
 
 _SAMPLE = 31  # with a third and a half of it exactly, a quarter nearly
 
-_MEMBERS_LADDER = 4  # of each step, so that a suggestion takes no longer than without rungs
+_MEMBERS_LADDER = 4  # each trial has several observations, so that a suggestion takes no longer than without rungs
 
 _LEADERS = 10
 _LEADERS_SEVERAL = 30
@@ -99,21 +100,27 @@ def learn(
         kernel=kernel,
         warp=warp,
     )
-    manner: Any = {
-        "dimensions": d,
-        "kernel": kernel,
-        "keep_m": keep_o,
-        "bent_f": encoding.bendable if bend else None,
-        "priors": [*expected, *(None for _ in others)],
-    }
+    bent_f = encoding.bendable if bend else None
+    given: Any = {"keep_m": keep_o, "settled": table.settled, "priors": [*expected, *(None for _ in others)]}
     model: Model
     if len(table.rungs) > 1:
-        members = min(_members(0, m), _MEMBERS_LADDER)
-        model = climb(X_nf, table.Y_rno, table.rungs, errors_rnm=table.errors_rno, members=members, **manner)
+        observations = int((~np.isnan(table.Y_rno[:, :, 0])).sum())
+        manner = Manner(
+            dimensions=d, kernel=kernel, members=min(_members(observations, m), _MEMBERS_LADDER), bent_f=bent_f
+        )
+        model = climb(X_nf, table.Y_rno, table.rungs, manner, errors_rnm=table.errors_rno, **given)
     else:
-        members = _members(len(X_nf), m)
+        members, errors_no = _members(len(X_nf), m), table.errors_rno[0]
         model = fit(
-            X_nf, Y_no, errors_nm=table.errors_rno[0], members=members, settled=table.settled, warp=warp, **manner
+            X_nf,
+            Y_no,
+            dimensions=d,
+            kernel=kernel,
+            errors_nm=errors_no,
+            members=members,
+            warp=warp,
+            bent_f=bent_f,
+            **given,
         )
 
     scaled_limits_o = np.where(np.isfinite(limits_o), model.scale.apply(limits_o), np.inf)
@@ -141,10 +148,10 @@ def _others(model: Model, X_nf: Array, m: int, limits_o: Array) -> dict[float, A
     """How the trials at each lower rung are expected to end: a sample from the best to the worst; shapes (q, o)."""
     if not isinstance(model, Ladder):
         return {}
-    Y_no = model.expected(X_nf)
+    Y_no, _ = model.predict(X_nf)
     found, shares = {}, np.linspace(0, 1, _SAMPLE)
-    for rung, Z_no in zip(model.rungs[:-1], model.Z_rnm, strict=False):
-        there_so = Y_no[~np.isnan(Z_no).any(axis=1)]
+    for rung, passed_n in zip(model.rungs[:-1], model.passed_rn, strict=False):
+        there_so = Y_no[passed_n]
         if there_so.shape[1] == 1:
             found[rung] = np.quantile(there_so, shares, axis=0)
         else:

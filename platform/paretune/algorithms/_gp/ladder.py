@@ -1,118 +1,126 @@
 """A model of what a whole training would give, from trials most of which ended before.
 
-From rung to rung an outcome is y_(l+1)(x) = slope y_l(x) + change(x): the change is a Gaussian process over the
-configurations, and so is the first rung's outcome (the autoregressive model of Kennedy and O'Hagan, 2000). A trial that
-reached a rung has passed those below, so each process is fitted by itself, to what it is observed by (Le Gratiet and
-Garnier, 2014): the first one to all trials, the others to the fewer that went on. A trial that was stopped tells of its
-first rungs only, whatever its score would have become; and where good beginnings end badly, the changes say so.
+The outcomes at the rungs are functions of the configuration that are alike: one Gaussian process over configuration
+and rung, whose correlations between rungs and noise at each are inferred with its lengthscales (see `levels`). A trial
+that was stopped tells of the rungs it passed, whatever its score would have become; where good beginnings end badly,
+the correlation is small or negative. Where every trial is trained to its end, the ends alone decide.
 
-Legend: n trials, r rungs, m outcomes, f columns, t test points; Y_rnm minimised, NaN where a trial did not get.
+Units come first, because those that went on were chosen: the first rung's are those of all trials, and from each rung
+to the next a regression, which no choice by what came before misleads, says what all would have there.
+
+Legend: n trials, r rungs, m outcomes, f columns, t test points, k members, o observations; Y_rnm minimised, NaN where
+a trial did not get.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from paretune.algorithms._gp.calibration import Manner, rounded
-from paretune.algorithms._gp.input_warp import Bent
+from paretune.algorithms._gp.calibration import Fit, Manner, stacked
+from paretune.algorithms._gp.levels import Levels, correlations
 from paretune.algorithms._gp.model import predict
 from paretune.algorithms._gp.outcomes import Scale
+from paretune.algorithms._gp.posterior_mode import posterior_mode
+from paretune.algorithms._gp.posterior_sample import posterior_sample
 from paretune.algorithms._gp.prior import Prior
-from paretune.algorithms._gp.settings import Kernel
-from paretune.algorithms._gp.surrogate import Surrogate, fit
-from paretune.algorithms._gp.total import Part, Total
+from paretune.algorithms._gp.process import Posterior, condition
 
 Array = npt.NDArray[np.float64]
 
 ENOUGH = 4
 """Trials that a rung needs before anything is judged there: a spread of changes comes from three at least."""
 
-_MANY = 60  # trials from which one set of hyperparameters says nearly all, and several take too long
-
 _SLOPE_DOUBT = 0.5  # standard deviation of a slope beforehand, as a share of it
+
+_MOST = 300  # observations that hyperparameters are fitted to
+_KEPT = 64  # fits, of some kilobytes each
+
+
+@dataclass(frozen=True, slots=True)
+class _Rung:
+    """One outcome at one rung: its process, and the noise variances of one more result there, shape (k,)."""
+
+    process: Posterior
+    noise_k: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:
-    """The fitted processes, lowest rung first, and the outcome at the highest one as their sum.
+    """The fitted processes: each outcome's at each of the `rungs`, lowest first, in the units of `scales`."""
 
-    `rungs` are the resources; outcomes are standardised at each by itself, `Z_rnm`, and `slopes_rm` leads from each
-    rung to the next one; `scales` are the units.
-    """
-
-    posteriors: tuple[Total, ...]
-    scales: tuple[Scale, ...]
     rungs: tuple[float, ...]
-    slopes_rm: Array
-    steps: tuple[Surrogate, ...]
-    Z_rnm: Array
+    scales: tuple[Scale, ...]
+    fits: tuple[Fit, ...]
+    processes: tuple[tuple[_Rung, ...], ...]
+    correlations_mkrr: tuple[torch.Tensor, ...]
+    passed_rn: npt.NDArray[np.bool_]
+
+    @property
+    def posteriors(self) -> tuple[Posterior, ...]:
+        """Each outcome's at the highest rung."""
+        return tuple(by_rung[-1].process for by_rung in self.processes)
 
     @property
     def scale(self) -> Scale:
         """That of the highest rung."""
         return self.scales[-1]
 
-    def lines(self, x_f: Array) -> dict[float, list[tuple[float, float]]]:
-        """How a configuration's outcomes at each lower rung lead to those at the highest one.
-
-        By rung, a slope and an offset for each outcome, in its own units.
-        """
-        units_rm = np.array([scale.own_units_m() for scale in self.scales])
-        zeros_rm = np.array([scale.restore(*np.zeros((2, 1, units_rm.shape[1])))[0][0] for scale in self.scales])
-        changes_r1m = self._changes(x_f[None])
-        found = {}
-        for rung, resource in enumerate(self.rungs[:-1]):
-            slope_m, offset_1m = self._ahead(rung, changes_r1m)
-            slope_m = slope_m * units_rm[-1] / units_rm[rung]
-            offset_m = zeros_rm[-1] + units_rm[-1] * offset_1m[0] - slope_m * zeros_rm[rung]
-            found[resource] = list(zip(slope_m.tolist(), offset_m.tolist(), strict=True))
-        return found
-
-    def expected(self, X_nf: Array) -> Array:
-        """What the trials that it was fitted to are expected to end with, from their highest rung on; shape (n, m)."""
-        changes_rnm = self._changes(X_nf)
-        Z_nm = np.empty_like(self.Z_rnm[0])
-        for rung, there_nm in enumerate(self.Z_rnm):
-            slope_m, offset_nm = self._ahead(rung, changes_rnm)
-            Z_nm = np.where(np.isnan(there_nm), Z_nm, slope_m * there_nm + offset_nm)
-        return self.scale.restore(Z_nm, np.zeros_like(Z_nm))[0]
-
-    def _changes(self, X_tf: Array) -> Array:
-        """The expected change from the rung before to each rung, 0 to the first, standardised; shape (r, t, m)."""
-        X, m = torch.from_numpy(X_tf), self.Z_rnm.shape[2]
-        changes_rtm = np.zeros((len(self.rungs), len(X_tf), m))
-        for rung, step in enumerate(self.steps[1:], start=1):
-            for j, posterior in enumerate(step.posteriors):
-                zero, unit = change_units(step, j, first=False)
-                with torch.no_grad():
-                    changes_rtm[rung, :, j] = zero + unit * posterior(X)[0].mean(0)[:, 0].numpy()
-        return changes_rtm
-
-    def _ahead(self, rung: int, changes_rtm: Array) -> tuple[Array, Array]:
-        """From a rung to the highest one, standardised: slopes (m,) and offsets (t, m)."""
-        slope_m, offset_tm = np.ones(changes_rtm.shape[2]), np.zeros(changes_rtm.shape[1:])
-        for above in range(rung + 1, len(self.rungs)):
-            slope_m = slope_m * self.slopes_rm[above - 1]
-            offset_tm = offset_tm * self.slopes_rm[above - 1] + changes_rtm[above]
-        return slope_m, offset_tm
-
     def predict(self, X_tf: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the noise-free minimised outcomes in their own units; shapes (t, m)."""
         return predict(self, X_tf)
 
+    def lines(self, x_f: Array) -> dict[float, list[tuple[float, float, float]]]:
+        """How a configuration's outcomes at each lower rung lead to those at the highest one.
+
+        By rung, for each outcome in its own units, slope and offset of the mean of the end given the outcome there and
+        all that is known, under the members' mixture, and the standard deviation that is left.
+        """
+        units_rm = np.array([scale.own_units_m() for scale in self.scales])
+        zeros_rm = np.array([scale.restore(*np.zeros((2, 1, units_rm.shape[1])))[0][0] for scale in self.scales])
+        found = {}
+        for rung, resource in enumerate(self.rungs[:-1]):
+            lines = [self._line(outcome, rung, x_f) for outcome in range(len(self.processes))]
+            slope_m, offset_m, sd_m = np.array(lines).T
+            slope_m = slope_m * units_rm[-1] / units_rm[rung]
+            offset_m = zeros_rm[-1] + units_rm[-1] * offset_m - slope_m * zeros_rm[rung]
+            sd_m = units_rm[-1] * sd_m
+            found[resource] = list(zip(slope_m.tolist(), offset_m.tolist(), sd_m.tolist(), strict=True))
+        return found
+
+    def _line(self, outcome: int, rung: int, x_f: Array) -> tuple[float, float, float]:
+        """Slope, offset and standard deviation from a rung to the highest one, standardised."""
+        X_1f, here, end = torch.from_numpy(x_f[None]), self.processes[outcome][rung], self.posteriors[outcome]
+        with torch.no_grad():
+            v_kn, w_kn = here.process.whiten(X_1f)[:, 0], end.whiten(X_1f)[:, 0]
+            mean_k, end_k = here.process(X_1f)[0][:, 0, 0], end(X_1f)[0][:, 0, 0]
+            variance_k = 1 - (v_kn**2).sum(-1) + here.noise_k
+            covariance_k = self.correlations_mkrr[outcome][:, rung, -1] - (v_kn * w_kn).sum(-1)
+            off_k, end_off_k = mean_k - mean_k.mean(), end_k - end_k.mean()
+            variance, covariance = (variance_k + off_k**2).mean(), (covariance_k + off_k * end_off_k).mean()
+            slope = covariance / variance
+            left = (1 - (w_kn**2).sum(-1) + end_off_k**2).mean() - slope * covariance
+            return float(slope), float(end_k.mean() - slope * mean_k.mean()), float(left.clamp_min(0).sqrt())
+
     def hyperparameters(self, labels: Sequence[str]) -> list[dict[str, Any]]:
-        """Those of the first rung, see `Surrogate`; with `rungs` and the `slopes` between them."""
-        first = self.steps[0].hyperparameters(labels)
+        """As of `Surrogate`, noise and outputscale at the highest rung; with the rungs and how far each one's outcome
+        correlates with the next one's."""
         return [
-            {**found, "rungs": list(self.rungs), "slopes": slopes}
-            for found, slopes in zip(first, self.slopes_rm.T.tolist(), strict=True)
+            {
+                "lengthscales": dict(zip(labels, fit.mode.lengthscales_f.tolist(), strict=True)),
+                "noise": fit.mode.noise**0.5 * unit,
+                "outputscale": unit,
+                "rungs": list(self.rungs),
+                "correlations": np.tanh(fit.mode.ties_q).tolist(),
+            }
+            for fit, unit in zip(self.fits, self.scale.own_units_m().tolist(), strict=True)
         ]
 
 
@@ -127,67 +135,63 @@ def climb(
     X_nf: Array,
     Y_rnm: Array,
     rungs: Sequence[float],
+    manner: Manner,
     *,
-    dimensions: int,
-    kernel: Kernel,
     errors_rnm: Array,
     keep_m: Array,
-    members: int,
-    bent_f: Bent | None = None,
+    settled: int,
     priors: Sequence[Prior | None] = (),
 ) -> Ladder:
     """Fit a ladder to trials in their order, all of which reached the first rung; see `surrogate.fit` for the rest.
 
-    `members` are those of a step with up to 60 trials, one with more has one; `priors` are of the first rung. Nothing
-    is warped: a line leads from each rung to the end.
+    `priors` are of the first rung. Nothing is warped: a line leads from each rung to the end.
     """
-    manner = Manner(dimensions=dimensions, kernel=kernel, bent_f=bent_f)
-    scales = [Scale.of(_reached(Y_nm), keep_m) for Y_nm in Y_rnm]
+    passed_rn = np.asarray(~np.isnan(Y_rnm).any(axis=2))
+    if (passed_rn[:, :settled].sum(axis=1) < ENOUGH).any():
+        settled = len(X_nf)
+    scales, agree_qm = _units(Y_rnm[:, :settled], keep_m)
+    trial_o, level_o = np.nonzero(passed_rn.T)
+    levels, X = Levels(level_o, len(rungs)), X_nf[trial_o]
     Z_rnm = np.array([scale.apply(Y_nm) for scale, Y_nm in zip(scales, Y_rnm, strict=True)])
-    errors_rnm = np.sqrt([scale.variances(*pair) for scale, *pair in zip(scales, Y_rnm, errors_rnm, strict=True)])
-    first = scales[0].apply(keep_m[None])[0]
-    steps = [_step(X_nf, Z_rnm[0], errors_rnm[0], manner, members, keep_m=first, priors=priors)]
-    slopes_rm = np.ones((len(rungs) - 1, Y_rnm.shape[2]))
-    for rung in range(1, len(rungs)):
-        below_nm, here_nm = Z_rnm[rung - 1], Z_rnm[rung]
-        both_n = ~np.isnan(below_nm + here_nm).any(axis=1)
-        slope_m = slopes_rm[rung - 1] = _slopes(below_nm[both_n], here_nm[both_n])
-        change_nm = here_nm - slope_m * below_nm
-        errors_nm = np.hypot(errors_rnm[rung], slope_m * errors_rnm[rung - 1])
-        steps.append(_step(X_nf[both_n], change_nm[both_n], errors_nm[both_n], manner, members))
+    known_rnm = np.array([scale.variances(*pair) for scale, *pair in zip(scales, Y_rnm, errors_rnm, strict=True)])
+    fits, processes, alike = [], [], []
+    for j, prior in enumerate([*priors] or [None] * len(keep_m)):
+        told_r = np.array([1.0, *agree_qm[:, j].cumprod()])
+        z_o, known_o = Z_rnm[level_o, trial_o, j], known_rnm[level_o, trial_o, j]
+        expected = [None if prior is None or not told else prior.in_units_of(1 / told) for told in told_r]
+        z_o = z_o - _expected(expected, X, level_o)
+        part = _fitted_to(trial_o < settled, level_o)
+        fit = _fit(*(a[part].tobytes() for a in (X, z_o, known_o, level_o)), len(rungs), len(part), manner)
+        fits.append(fit)
+        by_rung, correlations_krr = _processes(X, z_o, known_o, levels, fit, manner, expected)
+        processes.append(by_rung)
+        alike.append(correlations_krr)
     return Ladder(
-        posteriors=tuple(_total(steps, slopes_rm, j) for j in range(Y_rnm.shape[2])),
-        scales=tuple(scales),
         rungs=tuple(rungs),
-        slopes_rm=slopes_rm,
-        steps=tuple(steps),
-        Z_rnm=Z_rnm,
+        scales=tuple(scales),
+        fits=tuple(fits),
+        processes=tuple(processes),
+        correlations_mkrr=tuple(alike),
+        passed_rn=passed_rn,
     )
 
 
-def _step(
-    X_nf: Array,
-    Z_nm: Array,
-    errors_nm: Array,
-    manner: Manner,
-    members: int,
-    *,
-    keep_m: Array | None = None,
-    priors: Sequence[Prior | None] = (),
-) -> Surrogate:
-    n = len(X_nf)
-    return fit(
-        X_nf,
-        Z_nm,
-        dimensions=manner.dimensions,
-        kernel=manner.kernel,
-        errors_nm=errors_nm,
-        keep_m=keep_m,
-        members=members if n <= _MANY else 1,
-        settled=rounded(n),
-        bent_f=manner.bent_f,
-        priors=priors,
-    )
+def _units(Y_rnm: Array, keep_m: Array) -> tuple[list[Scale], Array]:
+    """The scale at each rung, and the correlations with the next one that follow from the regressions; (q, m)."""
+    scales, agree = [Scale.of(_reached(Y_rnm[0]), keep_m)], []
+    for below_nm, here_nm in itertools.pairwise(Y_rnm):
+        both_n = ~np.isnan(below_nm + here_nm).any(axis=1)
+        own = Scale.of(here_nm[both_n], keep_m)
+        x_nm, y_nm = scales[-1].apply(below_nm[both_n]), own.apply(here_nm[both_n])
+        slope_m = _slopes(x_nm, y_nm)
+        offset_m = (y_nm - slope_m * x_nm).mean(axis=0)
+        left_m = (y_nm - offset_m - slope_m * x_nm).var(axis=0)
+        n = len(x_nm)  # of a variance that n changes have told: that of Student's t is larger
+        spread_m = np.sqrt(slope_m**2 + left_m * (n - 1) / (n - 3))
+        spread_m = np.where(spread_m > 0, spread_m, 1.0)
+        agree.append(np.clip(slope_m / spread_m, -1.0, 1.0))
+        scales.append(own.moved(offset_m, spread_m))
+    return scales, np.array(agree)
 
 
 def _reached(Y_nm: Array) -> Array:
@@ -210,23 +214,83 @@ def _slopes(below_nm: Array, here_nm: Array) -> Array:
     return np.asarray(((x_nm * y_nm).sum(axis=0) + weight_m * expected_m) / np.where(total_m > 0, total_m, 1.0))
 
 
-def _total(steps: Sequence[Surrogate], slopes_rm: Array, outcome: int) -> Total:
-    """An outcome at the highest rung, standardised as it is there."""
-    offset, parts = 0.0, []
-    for rung, step in enumerate(steps):
-        weight = float(slopes_rm[rung:, outcome].prod())
-        zero, unit = change_units(step, outcome, first=rung == 0)
-        offset += weight * zero
-        parts.append(Part(step.posteriors[outcome], weight * unit))
-    return Total(offset, tuple(parts))
+def _expected(priors: Sequence[Prior | None], X_of: Array, level_o: npt.NDArray[np.intp]) -> Array:
+    """What each level's prior expects of its observations; shape (o,)."""
+    expected_o = np.zeros(len(X_of))
+    for level, prior in enumerate(priors):
+        if prior is not None:
+            with torch.no_grad():
+                expected_o[level_o == level] = prior(torch.from_numpy(X_of[level_o == level])).numpy()
+    return expected_o
 
 
-def change_units(step: Surrogate, outcome: int, *, first: bool) -> tuple[float, float]:
-    """What zero and one of a step's own units are; more than its spread where it rests on few trials.
+def _fitted_to(settled_o: npt.NDArray[np.bool_], level_o: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """The observations that hyperparameters are fitted to: of too many, those of the highest rungs up to two thirds,
+    and of the others evenly spaced ones."""
+    places = np.flatnonzero(settled_o)
+    if len(places) <= _MOST:
+        return places
+    order = places[np.argsort(-level_o[places], kind="stable")]
+    high, others = order[: _MOST * 2 // 3], np.sort(order[_MOST * 2 // 3 :])
+    spaced = others[np.linspace(0, len(others) - 1, _MOST - len(high)).round().astype(np.intp)]
+    return np.union1d(high, spaced)
 
-    A variance that n changes have told is uncertain itself: that of Student's t is larger by (n - 1) / (n - 3).
-    """
-    n, m = step.Z_nm.shape
-    zero_1m, _ = step.scale.restore(*np.zeros((2, 1, m)))
-    unit = float(step.scale.own_units_m()[outcome])
-    return float(zero_1m[0, outcome]), unit if first else unit * math.sqrt((n - 1) / (n - 3))
+
+@lru_cache(maxsize=_KEPT)
+def _fit(X: bytes, z: bytes, known: bytes, level: bytes, r: int, n: int, manner: Manner) -> Fit:
+    """The hyperparameters of one standardised outcome at all rungs."""
+    X_of = torch.from_numpy(np.frombuffer(X).reshape(n, -1).copy())
+    z_o, known_o = (torch.from_numpy(np.frombuffer(part).copy()) for part in (z, known))
+    levels = Levels(np.frombuffer(level, dtype=np.intp).copy(), r)
+    related: Any = {
+        "dimensions": manner.dimensions,
+        "kernel": manner.kernel,
+        "shortest": manner.shortest,
+        "bent_f": manner.bent_f,
+        "known_n": known_o,
+        "levels": levels,
+    }
+    mode = posterior_mode(X_of, z_o, **related)
+    if manner.members == 1:
+        return Fit(mode, (mode,))
+    sample, _ = posterior_sample(X_of, z_o, mode, members=manner.members, **related)
+    return Fit(mode, tuple(sample))
+
+
+def _processes(
+    X_of: Array,
+    z_o: Array,
+    known_o: Array,
+    levels: Levels,
+    fit: Fit,
+    manner: Manner,
+    priors: Sequence[Prior | None],
+) -> tuple[tuple[_Rung, ...], torch.Tensor]:
+    """An outcome's process at each rung, and the correlations between them; `z_o` without what is expected."""
+    members = fit.members
+    lengths_kf, noise_k1, mean_k = stacked(members)
+    noises_kq = torch.from_numpy(np.array([member.noises_q for member in members]))
+    correlations_krr = correlations(torch.from_numpy(np.array([member.ties_q for member in members])))
+    powers = [member.powers_2f for member in members if member.powers_2f is not None]
+    known = torch.from_numpy(known_o)
+    last = condition(
+        torch.from_numpy(X_of),
+        torch.from_numpy(z_o),
+        lengths_kf=lengths_kf,
+        noise_kn=levels.noises(noise_k1[:, 0], noises_kq) + known,
+        mean_k=mean_k,
+        kernel=manner.kernel,
+        powers_2k1f=torch.from_numpy(np.stack(powers, axis=1))[:, :, None] if powers else None,
+        levels=levels,
+        correlations_krr=correlations_krr,
+    )
+    told_krn = levels.told(correlations_krr)
+    noise_kr = torch.cat([noises_kq, noise_k1], dim=1)
+    rungs = [
+        _Rung(
+            replace(last, told_k1n=told_krn[:, level : level + 1], prior=prior),
+            noise_kr[:, level] + known[levels.level_n == level].mean(),
+        )
+        for level, prior in enumerate(priors)
+    ]
+    return tuple(rungs), correlations_krr

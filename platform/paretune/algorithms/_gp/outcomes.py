@@ -61,6 +61,10 @@ class Scale:
         spread_m[outcome] *= unit
         return replace(self, spread_m=spread_m)
 
+    def moved(self, offset_m: Array, spread_m: Array) -> Scale:
+        """The scale whose zero and unit are at these standardised values, and spreads, of this one's."""
+        return replace(self, center_m=self.center_m + self.spread_m * offset_m, spread_m=self.spread_m * spread_m)
+
     def bound(self, Y_nm: Array) -> Array:
         """Outcomes with what is beyond the ceiling brought down to it."""
         return np.minimum(Y_nm, self.ceiling_m)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from paretune.algorithms._gp.input_warp import Bent
+from paretune.algorithms._gp.levels import Levels
 from paretune.algorithms._gp.posterior_mode import NOISES, SHORTEST, Hyperparameters, bounds, log_density
 from paretune.algorithms._gp.settings import Kernel
 
@@ -44,6 +45,7 @@ def posterior_sample(
     noises: tuple[float, float] = NOISES,
     bent_f: Bent | None = None,
     known_n: torch.Tensor | None = None,
+    levels: Levels | None = None,
 ) -> tuple[list[Hyperparameters], float]:
     """`members` sets of hyperparameters drawn from their posterior given outcomes z_n at X_nf; see `posterior_mode`.
 
@@ -51,10 +53,11 @@ def posterior_sample(
     density at the mode it makes Laplace's approximation of the evidence.
     """
     rng = np.random.default_rng(_SEED)
-    low_p, high_p = bounds(X_nf.shape[1], shortest=shortest, noises=noises, bent_f=bent_f)
+    f, q = X_nf.shape[1], len(mode.ties_q)
+    low_p, high_p = bounds(f, q, shortest=shortest, noises=noises, bent_f=bent_f)
 
     def density(theta_kp: Array) -> tuple[Array, Array]:
-        return log_density(theta_kp, X_nf, z_n, dimensions=dimensions, kernel=kernel, known_n=known_n)
+        return log_density(theta_kp, X_nf, z_n, dimensions=dimensions, kernel=kernel, known_n=known_n, levels=levels)
 
     free_p = (low_p + _AT_BOUND < mode.theta_p) & (mode.theta_p < high_p - _AT_BOUND)
     root_pp, log_width = _root(density, mode.theta_p, free_p)
@@ -73,7 +76,7 @@ def posterior_sample(
         theta_kp = np.where(accepted_k[:, None], there_kp, theta_kp)
         value_k = np.where(accepted_k, there_value_k, value_k)
         gradient_kp = np.where(accepted_k[:, None], there_gradient_kp, gradient_kp)
-    return [Hyperparameters.of(theta_p, X_nf.shape[1]) for theta_p in theta_kp], log_width
+    return [Hyperparameters.of(theta_p, f, q) for theta_p in theta_kp], log_width
 
 
 def _root(

@@ -20,6 +20,7 @@ import torch
 
 from paretune.algorithms._gp.input_warp import bend
 from paretune.algorithms._gp.kernel import covariances
+from paretune.algorithms._gp.levels import Levels
 from paretune.algorithms._gp.settings import Kernel
 
 Mean: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
@@ -36,6 +37,8 @@ class Posterior:
     whitened_kns = w.
 
     `prior`, where there is one, is added to mean_k. Where no column is bent (no `powers_2k1f`) all members share B_nf.
+    `told_k1n` says how closely each of the known outcomes correlates with that which is asked for, where they are of
+    several levels.
     """
 
     B_knf: torch.Tensor
@@ -46,6 +49,7 @@ class Posterior:
     kernel: Kernel = "matern52"
     powers_2k1f: torch.Tensor | None = None
     prior: Mean | None = None
+    told_k1n: torch.Tensor | None = None
 
     @property
     def members(self) -> int:
@@ -61,12 +65,12 @@ class Posterior:
     def mean(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The means alone, in a fraction of the time; shape (k, t, s)."""
         weights_kns = self.inverse_knn.mT @ self.whitened_kns
-        return self.prior_mean(X_tf) + self._covariances(self._bent(X_tf), self.B_knf) @ weights_kns
+        return self.prior_mean(X_tf) + self._with_known(self._bent(X_tf)) @ weights_kns
 
     def imagine(self, X_pf: torch.Tensor, normal_sp: torch.Tensor) -> tuple[Posterior, torch.Tensor]:
         """The posterior that also knows noise-free outcomes at X_pf, drawn jointly, and those; shape (k, s, p)."""
         B_kpf = self._bent(X_pf)
-        v_kpn = self._covariances(B_kpf, self.B_knf) @ self.inverse_knn.mT
+        v_kpn = self._with_known(B_kpf) @ self.inverse_knn.mT
         prior_kpp = self._covariances(B_kpf, B_kpf)
         covariance_kpp = prior_kpp - v_kpn @ v_kpn.mT
         covariance_kpp.diagonal(dim1=-2, dim2=-1).add_(JITTER)
@@ -89,6 +93,9 @@ class Posterior:
             self.kernel,
             self.powers_2k1f,
             self.prior,
+            None
+            if self.told_k1n is None
+            else torch.cat([self.told_k1n, torch.ones(k, 1, p, dtype=X_pf.dtype)], dim=-1),
         )
         return grown, values_kps.mT
 
@@ -107,11 +114,16 @@ class Posterior:
 
     def whiten(self, X_tf: torch.Tensor) -> torch.Tensor:
         """v = L^-1 k(x) of each point; shape (k, t, n)."""
-        return self._covariances(self._bent(X_tf), self.B_knf) @ self.inverse_knn.mT
+        return self._with_known(self._bent(X_tf)) @ self.inverse_knn.mT
 
     def _bent(self, X_tf: torch.Tensor) -> torch.Tensor:
         """The points as each member sees them; shape (k, t, f), or (t, f) where none is bent."""
         return X_tf if self.powers_2k1f is None else bend(X_tf, self.powers_2k1f)
+
+    def _with_known(self, B_ktf: torch.Tensor) -> torch.Tensor:
+        """Covariances with what is known, before any outcome; shape (k, t, n)."""
+        covariance_ktn = self._covariances(B_ktf, self.B_knf)
+        return covariance_ktn if self.told_k1n is None else covariance_ktn * self.told_k1n
 
     def _covariances(self, B_kaf: torch.Tensor, B_kbf: torch.Tensor) -> torch.Tensor:
         """Before any outcome; shape (k, a, b)."""
@@ -128,16 +140,24 @@ def condition(
     kernel: Kernel = "matern52",
     powers_2k1f: torch.Tensor | None = None,
     prior: Mean | None = None,
+    levels: Levels | None = None,
+    correlations_krr: torch.Tensor | None = None,
 ) -> Posterior:
-    """What outcomes z_n of noise variances noise_kn teach under each member; one draw."""
+    """What outcomes z_n of noise variances noise_kn teach under each member; one draw.
+
+    Outcomes of several levels, which correlate as given, teach what the last level's are.
+    """
     lengths_k1f = lengths_kf[:, None, :]
     B_knf = X_nf if powers_2k1f is None else bend(X_nf, powers_2k1f)
-    K_knn = covariances(B_knf, B_knf, lengths_k1f, kernel)
+    K_knn, told_k1n = covariances(B_knf, B_knf, lengths_k1f, kernel), None
+    if levels is not None and correlations_krr is not None:
+        K_knn = K_knn * levels.between(correlations_krr)
+        told_k1n = levels.told(correlations_krr)[:, -1:]
     K_knn.diagonal(dim1=-2, dim2=-1).add_(noise_kn)
     inverse_knn = inverse_of(cholesky(K_knn))
     rest_n = z_n if prior is None else z_n - prior(X_nf)
     whitened_kn1 = inverse_knn @ (rest_n - mean_k[:, None])[:, :, None]
-    return Posterior(B_knf, lengths_k1f, mean_k, inverse_knn, whitened_kn1, kernel, powers_2k1f, prior)
+    return Posterior(B_knf, lengths_k1f, mean_k, inverse_knn, whitened_kn1, kernel, powers_2k1f, prior, told_k1n)
 
 
 def cholesky(K_knn: torch.Tensor) -> torch.Tensor:

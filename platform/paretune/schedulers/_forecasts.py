@@ -1,0 +1,80 @@
+"""What an algorithm with a model of whole trainings foretells, and how trials are compared by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from paretune.objective import Objectives
+from paretune.pareto import non_dominated
+from paretune.records import ENDINGS, Event, Forecast, Line, Metrics, Report
+from paretune.schedulers._rung import rung, usable
+
+_HOPE = 1.28
+"""Standard deviations by which an end may be better than expected: in one case of ten it is."""
+
+
+class Forecasts:
+    """Trials wanted whole, and forecasts of their ends: see `Proposal.whole` and `Forecast`.
+
+    A trial is judged against what was expected of the others when it was suggested, where that is told: forecasts made
+    at different times do not compare.
+    """
+
+    def __init__(self, objectives: Objectives) -> None:
+        self._objectives = objectives
+        self._whole: set[int] = set()
+        self._forecasts: dict[int, Forecast] = {}
+
+    def on_event(self, event: Event) -> None:
+        """Take note of a suggestion, and forget what has ended."""
+        assert event.trial is not None
+        if event.kind == "suggested" and event.suggestion is not None:
+            proposal = event.suggestion.proposal
+            if proposal.whole:
+                self._whole.add(event.trial)
+            if proposal.forecast is not None:
+                self._forecasts[event.trial] = proposal.forecast
+        elif event.kind in ENDINGS:
+            self._whole.discard(event.trial)
+            self._forecasts.pop(event.trial, None)
+
+    def wants_whole(self, trial: int) -> bool:
+        return trial in self._whole
+
+    def expected(self, report: Report, level: float) -> Metrics:
+        """How the trial is expected to end, by its report at a rung; what it reported, without a forecast."""
+        forecast = self._forecasts.get(report.trial)
+        if forecast is None or not usable(report.metrics, self._objectives):
+            return report.metrics
+        return forecast.final(level, report.metrics)
+
+    def fits(self, report: Report, level: float, share: float) -> bool | None:
+        """Whether the expected end is among this share of the best of the others', and may be better than all of them.
+
+        None where the others are not known, or the report is not usable.
+        """
+        forecast = self._forecasts.get(report.trial)
+        others = () if forecast is None else forecast.others.get(level, ())
+        if forecast is None or not others or not usable(report.metrics, self._objectives):
+            return None
+        expected = forecast.final(level, report.metrics)
+        ends = rung(self._objectives)
+        for number, metrics in enumerate([expected, *others]):
+            ends.add(number, metrics)
+        among_best = ends.better(0) <= (len(others) - 1) * share
+        return among_best and self._may_improve(expected, forecast.lines.get(level, {}), others)
+
+    def _may_improve(self, expected: Metrics, lines: Mapping[str, Line], others: Sequence[Metrics]) -> bool:
+        """Whether the end may yet be better than all that is expected of the others, or join their front."""
+        names, signs = self._objectives.outcome_names, self._objectives.signs
+        hoped = {
+            name: expected[name] - sign * _HOPE * (lines[name].sd if name in lines else 0.0)
+            for name, sign in zip(names, signs, strict=True)
+        }
+        Y_no = np.array([self._objectives.outcomes(metrics) for metrics in (hoped, *others)])
+        kept_n = np.asarray((Y_no <= self._objectives.limits()).all(axis=1))
+        if not kept_n.any():
+            return True
+        return bool(kept_n[0] and non_dominated(Y_no[kept_n, : len(self._objectives)])[0])
