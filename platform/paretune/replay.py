@@ -103,7 +103,7 @@ def _again(
         history_position=recorded.history_position,
     )
     bounded = REGRET_BOUND in recorded.proposal.notes
-    return algorithms.bound_regret(suggestion, problem, history) if bounded else suggestion
+    return algorithms.bound_regret(suggestion, problem, history, spec.search.algorithm) if bounded else suggestion
 
 
 def _brief(suggestion: Suggestion) -> str:

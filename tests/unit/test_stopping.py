@@ -19,7 +19,7 @@ from paretune.log import Log
 from paretune.objective import Objectives
 from paretune.records import Event, Observation, Proposal, Suggestion
 from paretune.space import Float, Space
-from paretune.study import StudySpec
+from paretune.study import AlgorithmSpec, StudySpec
 
 CONFIG = {"lr": 1e-3, "hidden": 64, "layers": 3, "optimizer": "adamw"}
 
@@ -121,14 +121,15 @@ def parabola(n: int) -> list[Observation]:
 
 
 def test_the_bound_comes_with_a_suggestion_of_any_algorithm() -> None:
-    algorithm = create("random", LINE)
+    chance = AlgorithmSpec(name="random")
+    algorithm = create(chance, LINE)
 
-    def bounded(n: int) -> Suggestion:
+    def bounded(n: int, chosen: AlgorithmSpec = chance) -> Suggestion:
         history = parabola(n)
         (plain,) = propose(
             algorithm, name="random", history=history, pending=[], n=1, seed=0, first_id=n, history_position=n
         )
-        given = bound_regret(plain, LINE, history)
+        given = bound_regret(plain, LINE, history, chosen)
         assert given.config == plain.config
         return given
 
@@ -137,6 +138,8 @@ def test_the_bound_comes_with_a_suggestion_of_any_algorithm() -> None:
     assert bounded(10).proposal.notes[stopping.REGRET_BOUND] == early
     true_regret = min(seen.metrics["error"] for seen in parabola(30))
     assert true_regret <= late < early
+    smooth = AlgorithmSpec(name="gp", settings={"kernel": "rbf"})
+    assert bounded(10, smooth).proposal.notes[stopping.REGRET_BOUND] < early, "a smooth function has less left"
 
 
 # -- what the engine and the user make of it ---------------------------------------------------------------------------

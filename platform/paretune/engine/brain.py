@@ -34,7 +34,7 @@ class _Brain:
     """The actor. It remembers what it was told, to be told only the news; one that was restarted says so."""
 
     def __init__(self, algorithm: AlgorithmSpec, problem: Problem, *, bound_regret: bool) -> None:
-        self._name, self._problem, self._bound_regret = algorithm.name, problem, bound_regret
+        self._chosen, self._problem, self._bound_regret = algorithm, problem, bound_regret
         self._algorithm = algorithms.create(algorithm, problem)
         self._observations: list[Observation] = []
 
@@ -46,7 +46,7 @@ class _Brain:
         history = latest(self._observations)
         (suggestion,) = algorithms.propose(
             self._algorithm,
-            name=self._name,
+            name=self._chosen.name,
             history=history,
             pending=question.pending,
             n=1,
@@ -54,7 +54,9 @@ class _Brain:
             first_id=question.id,
             history_position=question.history_position,
         )
-        return algorithms.bound_regret(suggestion, self._problem, history) if self._bound_regret else suggestion
+        if not self._bound_regret:
+            return suggestion
+        return algorithms.bound_regret(suggestion, self._problem, history, self._chosen)
 
 
 class Brain:

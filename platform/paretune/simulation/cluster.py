@@ -170,7 +170,7 @@ class Cluster:
             history_position=log.position,
         )
         if self._spec.search.regret is not None:
-            suggestion = algorithms.bound_regret(suggestion, self._problem, history)
+            suggestion = algorithms.bound_regret(suggestion, self._problem, history, self._spec.search.algorithm)
         return suggestion
 
     def _start(self, trial: int, *, number: int, losses: int) -> None:

@@ -20,6 +20,7 @@ from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.knowledge import learn
 from paretune.algorithms._gp.model import Model
 from paretune.algorithms._gp.optimize import Search
+from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.table import results
 from paretune.records import Observation
 
@@ -37,8 +38,13 @@ _LEAST = 10
 _SEED = 0  # of the search for the least lower bound: equal histories give equal bounds
 
 
-def regret_bound(problem: Problem, history: Sequence[Observation]) -> float | None:
-    """The bound in units of the one objective; None before there are enough results within the limits."""
+def regret_bound(
+    problem: Problem, history: Sequence[Observation], *, kernel: Kernel = "matern52", bend: bool = False
+) -> float | None:
+    """The bound in units of the one objective; None before there are enough results within the limits.
+
+    `kernel` and `bend` as of `knowledge.learn`.
+    """
     known = results(history, problem.objectives, problem.rungs)
     kept = [seen for seen in known if problem.objectives.feasible(seen.metrics)]
     if len(kept) < max(_LEAST, 2 * len(problem.space)):
@@ -46,7 +52,7 @@ def regret_bound(problem: Problem, history: Sequence[Observation]) -> float | No
     encoding = Encoding(problem.space)
     width = math.sqrt(confidence(len(problem.space), len(known)))
     with reproducible(_SEED):
-        model = learn(history, problem.objectives, encoding, rungs=problem.rungs).model
+        model = learn(history, problem.objectives, encoding, kernel=kernel, bend=bend, rungs=problem.rungs).model
         X_nf = encoding.features([seen.config for seen in kept])
         found = Search(_optimism(model, width), Cube(encoding), set()).best(
             [kept[0].config], np.random.default_rng(_SEED)
