@@ -7,6 +7,7 @@ from one rising counter, so that the two together have one order. An *observatio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -79,14 +80,21 @@ WHOLE: Mapping[str, Any] = {"whole": True}
 
 
 class Line(NamedTuple):
-    """The end expected of a metric is slope times its value plus offset, give or take the standard deviation `sd`."""
+    """The end expected of a metric: slope times its value plus offset, give or take the standard deviation `sd`.
+
+    With `log` all of this is about logarithms, of the value and of the end.
+    """
 
     slope: float
     offset: float
     sd: float
+    log: bool = False
 
-    def end(self, value: float) -> float:
-        return self.slope * value + self.offset
+    def end(self, value: float, *, sds: float = 0.0) -> float:
+        """The expected end, or one that is so many standard deviations larger."""
+        if not self.log:
+            return self.slope * value + self.offset + sds * self.sd
+        return math.exp(self.slope * math.log(value) + self.offset + sds * self.sd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +109,14 @@ class Forecast:
     lines: Mapping[float, Mapping[str, Line]]
     others: Mapping[float, Sequence[Metrics]] = field(default_factory=dict)
 
-    def final(self, rung: float, metrics: Metrics) -> Metrics:
-        """The metrics with those that are forecast as they are expected to end; unchanged at a rung without lines."""
-        lines = self.lines.get(rung, {})
-        return {**metrics, **{name: line.end(metrics[name]) for name, line in lines.items() if name in metrics}}
+    def final(self, rung: float, metrics: Metrics, sds: Mapping[str, float] | None = None) -> Metrics:
+        """The metrics with those that are forecast as they are expected to end; unchanged at a rung without lines.
+
+        `sds` says by how many standard deviations a metric ends larger than expected.
+        """
+        lines, by = self.lines.get(rung, {}), sds or {}
+        ends = {name: line.end(metrics[name], sds=by.get(name, 0.0)) for name, line in lines.items() if name in metrics}
+        return {**metrics, **ends}
 
     @property
     def note(self) -> dict[str, Any]:

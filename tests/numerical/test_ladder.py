@@ -184,12 +184,11 @@ def test_lines_lead_from_a_rung_to_the_end(misled: list[Observation]) -> None:
     end_t = np.array([loss(x, y, RUNGS[-1]) for x, y in elsewhere])
     for rung in RUNGS[:-1]:
         lines = [model.lines(row)[rung][0] for row in elsewhere]
-        forecast_t = [
-            slope * loss(x, y, rung) + offset for (slope, offset, _), (x, y) in zip(lines, elsewhere, strict=True)
-        ]
+        forecast_t = [line.end(loss(x, y, rung)) for line, (x, y) in zip(lines, elsewhere, strict=True)]
+        hopeful_t = [line.end(loss(x, y, rung), sds=-3.0) for line, (x, y) in zip(lines, elsewhere, strict=True)]
+        careful_t = [line.end(loss(x, y, rung), sds=3.0) for line, (x, y) in zip(lines, elsewhere, strict=True)]
         assert np.std(forecast_t - end_t) < 0.15 * np.std(end_t)
-        sd_t = np.array([sd for _, _, sd in lines])
-        assert np.mean(np.abs(forecast_t - end_t) < 3 * sd_t) > 0.9
+        assert np.mean((hopeful_t < end_t) & (end_t < careful_t)) > 0.9
 
 
 def test_a_truncated_score_is_not_taken_as_final(misled: list[Observation]) -> None:

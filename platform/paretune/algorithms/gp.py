@@ -37,7 +37,7 @@ from paretune.algorithms._gp.transfer import Lessons, lessons_of
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._untried import Tried, keys, sobol_points
 from paretune.errors import AlgorithmError
-from paretune.records import WHOLE, Forecast, Line, Observation, Proposal, Suggestion
+from paretune.records import WHOLE, Forecast, Observation, Proposal, Suggestion
 from paretune.space import Config
 
 Array = npt.NDArray[np.float64]
@@ -170,8 +170,8 @@ class GaussianProcess:
         names, signs = self._objectives.outcome_names, self._objectives.signs
         lines = {
             rung: {
-                name: Line(slope, sign * offset, sd)
-                for name, sign, (slope, offset, sd) in zip(names, signs, at_rung, strict=True)
+                name: line._replace(offset=sign * line.offset)
+                for name, sign, line in zip(names, signs, at_rung, strict=True)
             }
             for rung, at_rung in knowledge.model.lines(self._encoding.features([config])[0]).items()
         }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from paretune.objective import Objectives
 from paretune.pareto import non_dominated
-from paretune.records import ENDINGS, Event, Forecast, Line, Metrics, Report
+from paretune.records import ENDINGS, Event, Forecast, Metrics, Report
 from paretune.schedulers._rung import rung, usable
 
 _HOPE = 1.28
@@ -23,7 +23,7 @@ class Forecasts:
     """
 
     def __init__(self, objectives: Objectives) -> None:
-        self._objectives = objectives
+        self._objectives, self._signs = objectives, objectives.signs
         self._whole: set[int] = set()
         self._forecasts: dict[int, Forecast] = {}
 
@@ -64,15 +64,11 @@ class Forecasts:
         for number, metrics in enumerate([expected, *others]):
             ends.add(number, metrics)
         among_best = ends.better(0) <= (len(others) - 1) * share
-        return among_best and self._may_improve(expected, forecast.lines.get(level, {}), others)
+        better = {name: -sign * _HOPE for name, sign in zip(self._objectives.outcome_names, self._signs, strict=True)}
+        return among_best and self._undominated(forecast.final(level, report.metrics, better), others)
 
-    def _may_improve(self, expected: Metrics, lines: Mapping[str, Line], others: Sequence[Metrics]) -> bool:
-        """Whether the end may yet be better than all that is expected of the others, or join their front."""
-        names, signs = self._objectives.outcome_names, self._objectives.signs
-        hoped = {
-            name: expected[name] - sign * _HOPE * (lines[name].sd if name in lines else 0.0)
-            for name, sign in zip(names, signs, strict=True)
-        }
+    def _undominated(self, hoped: Metrics, others: Sequence[Metrics]) -> bool:
+        """Whether an end would be better than all that is expected of the others, or join their front."""
         Y_no = np.array([self._objectives.outcomes(metrics) for metrics in (hoped, *others)])
         kept_n = np.asarray((Y_no <= self._objectives.limits()).all(axis=1))
         if not kept_n.any():
