@@ -18,7 +18,7 @@ from paretune.study import StudySpec, build
 class Play:
     """Writes a log by hand, the scheduler listening."""
 
-    def __init__(self, scheduler: Mapping[str, Any], objectives: Mapping[str, str] | None = None) -> None:
+    def __init__(self, scheduler: Mapping[str, Any], objectives: Mapping[str, Any] | None = None) -> None:
         self.scheduler = schedulers.create(spec(scheduler, objectives or {"error": "minimize"}))
         self.log = Log(rungs=self.scheduler.rungs)
 
@@ -52,7 +52,7 @@ class Play:
 STOP, PROMOTE = {"name": "asha"}, {"name": "asha", "kind": "promote"}
 
 
-def spec(scheduler: Mapping[str, Any], objectives: Mapping[str, str]) -> StudySpec:
+def spec(scheduler: Mapping[str, Any], objectives: Mapping[str, Any]) -> StudySpec:
     return build(
         {
             "name": "promises",
@@ -129,6 +129,17 @@ def test_a_trial_that_cannot_become_the_best_any_more_ends() -> None:
     assert play.report(play.suggest(**certain), 1, 2.0) == "stop"
     assert play.report(play.suggest(**open_), 1, 2.0) == "continue"
     assert play.report(play.suggest(**certain), 1, 1.05) == "continue"
+
+
+def test_beyond_a_reference_nothing_joins_the_front() -> None:
+    """Unless nothing is expected within it yet."""
+    objectives = {"error": {"goal": "minimize", "reference": 1.0}, "size": "minimize"}
+    lines = {1.0: {"error": Line(1.0, 0.0, 0.1), "size": Line(1.0, 0.0, 0.1)}}
+    for others, decision in ((0.5, "stop"), (5.0, "continue")):
+        ends = {1.0: [{"error": others, "size": 5.0 + place} for place in range(31)]}
+        play = Play(STOP, objectives)
+        assert play.report(play.suggest(**Forecast(lines, ends).note), 1, 2.0, size=1.0) == decision
+        assert play.report(play.suggest(**Forecast(lines, ends).note), 1, 0.9, size=1.0) == "continue"
 
 
 def test_hyperband_promotes_by_expected_ends() -> None:

@@ -68,9 +68,14 @@ class Forecasts:
         return among_best and self._undominated(forecast.final(level, report.metrics, better), others)
 
     def _undominated(self, hoped: Metrics, others: Sequence[Metrics]) -> bool:
-        """Whether an end would be better than all that is expected of the others, or join their front."""
+        """Whether an end would be better than all that is expected of the others, or join their front.
+
+        What breaks a limit is no part of it, nor what is beyond a reference that is given: it adds no hypervolume.
+        """
         Y_no = np.array([self._objectives.outcomes(metrics) for metrics in (hoped, *others)])
-        kept_n = np.asarray((Y_no <= self._objectives.limits()).all(axis=1))
+        beyond_no = Y_no > self._objectives.limits()
+        beyond_no[:, : len(self._objectives)] |= Y_no[:, : len(self._objectives)] > self._objectives.reference_point()
+        kept_n = np.asarray(~beyond_no.any(axis=1))
         if not kept_n.any():
             return True
         return bool(kept_n[0] and non_dominated(Y_no[kept_n, : len(self._objectives)])[0])
