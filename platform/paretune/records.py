@@ -7,7 +7,6 @@ from one rising counter, so that the two together have one order. An *observatio
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -80,21 +79,15 @@ WHOLE: Mapping[str, Any] = {"whole": True}
 
 
 class Line(NamedTuple):
-    """The end expected of a metric: slope times its value plus offset, give or take the standard deviation `sd`.
-
-    With `log` all of this is about logarithms, of the value and of the end.
-    """
+    """The end expected of a metric: slope times its value plus offset, give or take the standard deviation `sd`."""
 
     slope: float
     offset: float
     sd: float
-    log: bool = False
 
     def end(self, value: float, *, sds: float = 0.0) -> float:
         """The expected end, or one that is so many standard deviations larger."""
-        if not self.log:
-            return self.slope * value + self.offset + sds * self.sd
-        return math.exp(self.slope * math.log(value) + self.offset + sds * self.sd)
+        return self.slope * value + self.offset + sds * self.sd
 
 
 @dataclass(frozen=True, slots=True)

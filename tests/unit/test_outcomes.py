@@ -66,21 +66,3 @@ def test_an_exploded_outcome_counts_as_at_the_fence() -> None:
     Y_nm = np.append(np.linspace(0, 1, 20), 1e9)[:, None]
     assert Scale.of(Y_nm).apply(Y_nm).max() < 5
     assert Scale.of(Y_nm, keep_m=np.array([50.0])).ceiling_m[0] > 50
-
-
-def test_logarithms_come_back_as_they_were_and_their_order_stays() -> None:
-    """Of the first outcome; the second one is as it is."""
-    Y_nm = np.random.default_rng(1).lognormal(sigma=2.0, size=(40, 2))
-    scale = Scale.of(Y_nm, logs_m=np.array([True, False]))
-    Z_nm = scale.apply(Y_nm)
-    restored_nm, sd_nm = scale.restore(Z_nm, np.full_like(Z_nm, 1e-6))
-    assert restored_nm == pytest.approx(scale.bound(Y_nm))
-    assert Z_nm[:, 0].std() == pytest.approx(1.0)
-    further_nm, _ = scale.restore(Z_nm + 1e-6, np.zeros_like(Z_nm))
-    assert sd_nm == pytest.approx(further_nm - restored_nm, rel=1e-3)
-    zero_m, unit_m = scale.straight_m()
-    inside_n = Y_nm[:, 0] < scale.bound(Y_nm)[:, 0].max()
-    assert Z_nm[inside_n, 0] == pytest.approx((np.log(Y_nm[inside_n, 0]) - zero_m[0]) / unit_m[0])
-    errors_nm = 1e-4 * Y_nm
-    steps_nm = scale.apply(Y_nm + errors_nm) - Z_nm
-    assert scale.variances(Y_nm, errors_nm)[inside_n, 0] == pytest.approx(steps_nm[inside_n, 0] ** 2, rel=1e-6)

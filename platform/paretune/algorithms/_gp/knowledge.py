@@ -108,9 +108,7 @@ def learn(
         manner = Manner(
             dimensions=d, kernel=kernel, members=min(_members(observations, m), _MEMBERS_LADDER), bent_f=bent_f
         )
-        logs_o = np.zeros(len(limits_o), dtype=np.bool_)
-        logs_o[0] = m == 1 and weights_m is None and expected[0] is None and not (table.Y_rno[:, :, 0] <= 0).any()
-        model = climb(X_nf, table.Y_rno, table.rungs, manner, errors_rnm=table.errors_rno, logs_m=logs_o, **given)
+        model = climb(X_nf, table.Y_rno, table.rungs, manner, errors_rnm=table.errors_rno, **given)
     else:
         members, errors_no = _members(len(X_nf), m), table.errors_rno[0]
         model = fit(

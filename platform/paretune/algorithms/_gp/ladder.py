@@ -27,7 +27,7 @@ import torch
 from paretune.algorithms._gp.calibration import Fit, Manner, stacked
 from paretune.algorithms._gp.levels import Levels, correlations
 from paretune.algorithms._gp.model import predict
-from paretune.algorithms._gp.outcomes import Mask, Scale
+from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import posterior_mode
 from paretune.algorithms._gp.posterior_sample import posterior_sample
 from paretune.algorithms._gp.prior import Prior
@@ -84,15 +84,16 @@ class Ladder:
         By rung, for each outcome, the mean of the end given the outcome there and all that is known, under the members'
         mixture, and the standard deviation that is left.
         """
-        zeros_rm, units_rm = np.swapaxes([scale.straight_m() for scale in self.scales], 0, 1)
-        logs, found = self.scale.logs_m.tolist(), {}
+        units_rm = np.array([scale.own_units_m() for scale in self.scales])
+        zeros_rm = np.array([scale.restore(*np.zeros((2, 1, units_rm.shape[1])))[0][0] for scale in self.scales])
+        found = {}
         for rung, resource in enumerate(self.rungs[:-1]):
             lines = [self._line(outcome, rung, x_f) for outcome in range(len(self.processes))]
             slope_m, offset_m, sd_m = np.array(lines).T
             slope_m = slope_m * units_rm[-1] / units_rm[rung]
             offset_m = zeros_rm[-1] + units_rm[-1] * offset_m - slope_m * zeros_rm[rung]
             sd_m = units_rm[-1] * sd_m
-            found[resource] = list(map(Line, slope_m.tolist(), offset_m.tolist(), sd_m.tolist(), logs))
+            found[resource] = list(map(Line, slope_m.tolist(), offset_m.tolist(), sd_m.tolist()))
         return found
 
     def _line(self, outcome: int, rung: int, x_f: Array) -> tuple[float, float, float]:
@@ -140,18 +141,16 @@ def climb(
     errors_rnm: Array,
     keep_m: Array,
     settled: int,
-    logs_m: Mask,
     priors: Sequence[Prior | None] = (),
 ) -> Ladder:
     """Fit a ladder to trials in their order, all of which reached the first rung; see `surrogate.fit` for the rest.
 
-    `priors` are of the first rung. Logarithms are modelled of the outcomes of `logs_m`; nothing else is warped, and a
-    line leads from each rung to the end.
+    `priors` are of the first rung. Nothing is warped: a line leads from each rung to the end.
     """
     passed_rn = np.asarray(~np.isnan(Y_rnm).any(axis=2))
     if (passed_rn[:, :settled].sum(axis=1) < ENOUGH).any():
         settled = len(X_nf)
-    scales, agree_qm = _units(Y_rnm[:, :settled], keep_m, logs_m)
+    scales, agree_qm = _units(Y_rnm[:, :settled], keep_m)
     trial_o, level_o = np.nonzero(passed_rn.T)
     levels, X = Levels(level_o, len(rungs)), X_nf[trial_o]
     Z_rnm = np.array([scale.apply(Y_nm) for scale, Y_nm in zip(scales, Y_rnm, strict=True)])
@@ -178,12 +177,12 @@ def climb(
     )
 
 
-def _units(Y_rnm: Array, keep_m: Array, logs_m: Mask) -> tuple[list[Scale], Array]:
+def _units(Y_rnm: Array, keep_m: Array) -> tuple[list[Scale], Array]:
     """The scale at each rung, and the correlations with the next one that follow from the regressions; (q, m)."""
-    scales, agree = [Scale.of(_reached(Y_rnm[0]), keep_m, logs_m=logs_m)], []
+    scales, agree = [Scale.of(_reached(Y_rnm[0]), keep_m)], []
     for below_nm, here_nm in itertools.pairwise(Y_rnm):
         both_n = ~np.isnan(below_nm + here_nm).any(axis=1)
-        own = Scale.of(here_nm[both_n], keep_m, logs_m=logs_m)
+        own = Scale.of(here_nm[both_n], keep_m)
         x_nm, y_nm = scales[-1].apply(below_nm[both_n]), own.apply(here_nm[both_n])
         slope_m = _slopes(x_nm, y_nm)
         offset_m = (y_nm - slope_m * x_nm).mean(axis=0)

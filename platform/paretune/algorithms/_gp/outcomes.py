@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 STRENGTHS = (0.0, 1.0, 10.0, 100.0)
 """Of the warp: with 100, a hundredth of the outcomes' standard deviation above the best is where it begins to bend."""
@@ -21,9 +20,8 @@ STRENGTHS = (0.0, 1.0, 10.0, 100.0)
 class Scale:
     """How outcomes are standardised, all of shape (m,).
 
-    u = y, or log y where `logs_m` says so, x = (min(u, ceiling) - floor) / unit, then w = log(1 + strength x), or x
-    where strength is 0, then z = (w - center) / spread. Below the floor, which only predictions and limits can be, w
-    goes on as a straight line.
+    x = (min(y, ceiling) - floor) / unit, then w = log(1 + strength x), or x where strength is 0, then
+    z = (w - center) / spread. Below the floor, which only predictions and limits can be, w goes on as a straight line.
     """
 
     ceiling_m: Array
@@ -32,24 +30,15 @@ class Scale:
     strength_m: Array
     center_m: Array
     spread_m: Array
-    logs_m: Mask
 
     @classmethod
-    def of(
-        cls,
-        Y_nm: Array,
-        keep_m: Array | None = None,
-        strength_m: Array | None = None,
-        logs_m: Mask | None = None,
-    ) -> Scale:
-        """The scale of given outcomes, positive ones where `logs_m`.
+    def of(cls, Y_nm: Array, keep_m: Array | None = None, strength_m: Array | None = None) -> Scale:
+        """The scale of given outcomes.
 
         Values above the upper quartile plus three interquartile ranges (Tukey's outer fence) count as at the fence:
         one exploded loss would otherwise flatten all differences that matter. `keep_m` stay distinguishable all the
         same.
         """
-        logs_m = np.zeros(Y_nm.shape[1], dtype=np.bool_) if logs_m is None else logs_m
-        Y_nm, keep_m = _logged(Y_nm, logs_m), None if keep_m is None else _logged(keep_m, logs_m)
         lower_m, upper_m = np.quantile(Y_nm, [0.25, 0.75], axis=0)
         reach_m = upper_m - lower_m
         ceiling_m = upper_m + 3 * reach_m
@@ -64,8 +53,7 @@ class Scale:
         strength_m = np.zeros(Y_nm.shape[1]) if strength_m is None else strength_m
         W_nm = _warp((kept_nm - floor_m) / unit_m, strength_m)
         spread_m = W_nm.std(axis=0)
-        spread_m = np.where(spread_m > 1e-12, spread_m, 1.0)
-        return cls(ceiling_m, floor_m, unit_m, strength_m, W_nm.mean(axis=0), spread_m, logs_m)
+        return cls(ceiling_m, floor_m, unit_m, strength_m, W_nm.mean(axis=0), np.where(spread_m > 1e-12, spread_m, 1.0))
 
     def finer(self, outcome: int, unit: float) -> Scale:
         """The scale whose unit of one outcome is a given part of this one's."""
@@ -79,11 +67,11 @@ class Scale:
 
     def bound(self, Y_nm: Array) -> Array:
         """Outcomes with what is beyond the ceiling brought down to it."""
-        return np.minimum(Y_nm, np.where(self.logs_m, np.exp(np.where(self.logs_m, self.ceiling_m, 0)), self.ceiling_m))
+        return np.minimum(Y_nm, self.ceiling_m)
 
     def apply(self, Y_nm: Array) -> Array:
         """Outcomes in standardised units."""
-        W_nm = _warp(self._steps(Y_nm), self.strength_m)
+        W_nm = _warp((self.bound(Y_nm) - self.floor_m) / self.unit_m, self.strength_m)
         return np.asarray((W_nm - self.center_m) / self.spread_m)
 
     def variances(self, Y_nm: Array, errors_nm: Array) -> Array:
@@ -92,8 +80,7 @@ class Scale:
         The same as to first order where outcomes are not warped; where they are, the slope at the best ones alone would
         make far too much of their errors.
         """
-        X_nm = self._steps(Y_nm)
-        errors_nm = np.where(self.logs_m, np.log1p(errors_nm / np.where(self.logs_m, Y_nm, 1.0)), errors_nm)
+        X_nm = (self.bound(Y_nm) - self.floor_m) / self.unit_m
         further_nm = _warp(X_nm + errors_nm / self.unit_m, self.strength_m)
         return np.asarray(((further_nm - _warp(X_nm, self.strength_m)) / self.spread_m) ** 2)
 
@@ -104,39 +91,20 @@ class Scale:
         safe_m = np.where(bent_m, self.strength_m, 1.0)
         upper_nm = np.where(bent_m, np.clip(W_nm, 0.0, _LARGEST_LOG), 0.0)
         X_nm = np.where(bent_m, (np.expm1(upper_nm) + np.minimum(W_nm, 0.0)) / safe_m, W_nm)
-        U_nm, sd_nm = self.floor_m + self.unit_m * X_nm, sd_nm * self.spread_m * self.unit_m * np.exp(upper_nm) / safe_m
-        size_nm = np.exp(np.where(self.logs_m, np.minimum(U_nm, _LARGEST_LOG), 0.0))
-        return np.where(self.logs_m, size_nm, U_nm), sd_nm * size_nm
+        return self.floor_m + self.unit_m * X_nm, sd_nm * self.spread_m * self.unit_m * np.exp(upper_nm) / safe_m
 
     def own_units_m(self) -> Array:
         """What a small step of one standardised unit is, in each outcome's own units, beside the best one."""
-        size_m = np.exp(np.where(self.logs_m, self.floor_m, 0.0))
-        return np.asarray(size_m * self.spread_m * self.unit_m / np.where(self.strength_m > 0, self.strength_m, 1.0))
-
-    def straight_m(self) -> tuple[Array, Array]:
-        """Zero and one of the standardised units as values of u, of outcomes that are not warped."""
-        return self.floor_m + self.unit_m * self.center_m, self.unit_m * self.spread_m
+        return np.asarray(self.spread_m * self.unit_m / np.where(self.strength_m > 0, self.strength_m, 1.0))
 
     def log_slopes(self, Y_nm: Array) -> Array:
         """The logarithm of dz / dx at outcomes within the ceiling, added up over them; shape (m,)."""
-        X_nm = self._steps(Y_nm)
+        X_nm = (self.bound(Y_nm) - self.floor_m) / self.unit_m
         bent_nm = np.where(self.strength_m > 0, self.strength_m, 1.0) / (1 + self.strength_m * X_nm)
-        logged_nm = _logged(Y_nm, self.logs_m)
-        return np.asarray((np.log(bent_nm) - np.log(self.spread_m) - np.where(self.logs_m, logged_nm, 0.0)).sum(axis=0))
+        return np.asarray((np.log(bent_nm) - np.log(self.spread_m)).sum(axis=0))
 
-    def _steps(self, Y_nm: Array) -> Array:
-        """x."""
-        return np.asarray((np.minimum(_logged(Y_nm, self.logs_m), self.ceiling_m) - self.floor_m) / self.unit_m)
-
-
-_SMALLEST = 1e-300  # of an outcome whose logarithm is taken
 
 _LARGEST_LOG = 50.0  # no prediction is so far above the worst outcome
-
-
-def _logged(Y_nm: Array, logs_m: Mask) -> Array:
-    """u."""
-    return np.where(logs_m, np.log(np.maximum(np.where(logs_m, Y_nm, 1.0), _SMALLEST)), Y_nm)
 
 
 def _warp(X_nm: Array, strength_m: Array) -> Array:
