@@ -157,6 +157,11 @@ class Log:
         return [trial for _, trial in sorted(self._open.items())]
 
     @property
+    def changing(self) -> bool:
+        """Whether any training goes on under another configuration than it began with."""
+        return any(trial.inherited is not None for trial in self.trials.values())
+
+    @property
     def ended(self) -> list[Trial]:
         """The trials that have ended, in order of their numbers."""
         return [trial for _, trial in sorted(self.trials.items()) if trial.ended]

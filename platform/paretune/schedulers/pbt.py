@@ -167,7 +167,6 @@ def _levels(interval: float, length: float) -> list[float]:
 def _check(training: Training, settings: PBT, *, intervals: int) -> None:
     """Raise SchedulerError for what could not work as it is meant to."""
     replaced = settings.share(settings.population)
-    least = settings.population + replaced * intervals
     if intervals == 0:
         raise SchedulerError(
             f"scheduler: pbt: interval must be shorter than the training, got {settings.interval} of {training.length}",
@@ -179,11 +178,12 @@ def _check(training: Training, settings: PBT, *, intervals: int) -> None:
             f"{settings.population}",
             hint=f"quantile: {1 / settings.population:.3g}, or a larger population",
         )
-    if training.trials < least:
+    if training.trials <= settings.population:
+        useful = settings.population + replaced * intervals
         raise SchedulerError(
-            f"scheduler: pbt: trials must be at least {least}, the {settings.population} members and {replaced} "
-            f"replaced at each of {intervals} intervals, got {training.trials}",
-            hint=f"search: {{trials: {least}}}, or a longer interval",
+            f"scheduler: pbt: trials must be more than the population of {settings.population}, as those that follow "
+            f"on its worst are trials too, got {training.trials}",
+            hint=f"search: {{trials: {useful}}} is what one population comes to, or a smaller population",
         )
     if training.bounded:
         raise SchedulerError(
