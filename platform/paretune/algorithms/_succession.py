@@ -83,7 +83,7 @@ class Succession:
         compared = rung(self._objectives)
         for trial, metrics in results.items():
             compared.add(trial, metrics)
-        ranked = sorted(results, key=lambda trial: (compared.better(trial), trial))
+        ranked = sorted(results, key=compared.place)
         best = ranked[: max(1, self._settings.share(len(ranked)))]
         others = [trial for trial in ranked if trial != lost]
         return [trial for trial in best if trial != lost] or others[:1] or ranked

@@ -143,10 +143,10 @@ class PopulationBasedTraining(Scheduler):
         """What becomes of a trial by what is known of an interval: "pause" while those to come may still decide it."""
         here = self._interval(trial, at)
         come, all_n = len(here.results), len(here.results) + self._to_come(trial, at, last=last)
-        worst, better = self._share(all_n), here.results.better(trial)
-        if better < come - worst:
+        worst, place = self._share(all_n), here.results.place(trial)
+        if place < come - worst:
             return "continue"
-        return "stop" if better >= all_n - worst else "pause"
+        return "stop" if place >= all_n - worst else "pause"
 
     def _to_come(self, trial: int, at: int, *, last: bool) -> int:
         """How many members the trial's population has that will report at this interval, or their successors."""
