@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from paretune.parameters import Int as Int
     from paretune.rehearsal import simulate as simulate
     from paretune.schedulers._settings import ASHA as ASHA
+    from paretune.schedulers._settings import PBT as PBT
     from paretune.schedulers._settings import Hyperband as Hyperband
     from paretune.schedulers._settings import Median as Median
     from paretune.schedulers._settings import OneEpochTopK as OneEpochTopK
@@ -54,6 +55,7 @@ _HOMES = {
     "Objective": "paretune.objective",
     "OneEpochTopK": "paretune.schedulers._settings",
     "Optimizer": "paretune.optimizer",
+    "PBT": "paretune.schedulers._settings",
     "Space": "paretune.space",
     "Study": "paretune.flow",
     "TPE": "paretune.algorithms._tpe.settings",
@@ -67,6 +69,7 @@ __all__ = [
     "BOHB",
     "CMAES",
     "GP",
+    "PBT",
     "TPE",
     "Choice",
     "Evolution",

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from paretune import algorithms, loading, provenance, running, schedulers, store, study, warm_start
+from paretune import algorithms, loading, population, provenance, running, schedulers, store, study, warm_start
 from paretune._defaults import STORE
 from paretune.algorithms import Settings
 from paretune.earlier import Source
@@ -27,6 +27,7 @@ from paretune.listener import Listener
 from paretune.log import Log, Trial
 from paretune.objective import Limit, Objectives
 from paretune.parameters import Config, Parameter
+from paretune.population import Stage
 from paretune.recommendation import Recommendation, recommend
 from paretune.space import Space
 from paretune.study import StudySpec
@@ -211,6 +212,10 @@ class Study:
             return recommend(self.log.trials.values(), self.spec.space, self.spec.objectives, objective, kernel=kernel)
         except InputError as error:
             raise error.located(f"study {self.name}") from None
+
+    def schedule(self, trial: Trial) -> list[Stage]:
+        """How the configuration changed during the training that a trial is the end of; one stage but under `pbt`."""
+        return population.stages(self.log, trial.id)
 
     def diagnose(self) -> Diagnosis:
         """Whether predictions held, what noise there is, where the space is too narrow, what was wasted."""

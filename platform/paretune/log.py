@@ -11,14 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from paretune.parameters import Config
-from paretune.records import ENDINGS, Entry, Event, Metrics, Observation, Report, Status, Suggestion
+from paretune.records import ENDINGS, Descent, Entry, Event, Metrics, Observation, Report, Status, Suggestion
 
 
 @dataclass(slots=True)
 class Trial:
-    """The present state of one trial."""
+    """The present state of one trial; `inherited` is the report of another one that its training goes on from."""
 
     suggestion: Suggestion
+    inherited: Report | None = None
     status: Status = "pending"
     attempt: int = 0
     reports: list[Report] = field(default_factory=list)
@@ -43,17 +44,41 @@ class Trial:
         return self.status in ENDINGS
 
     @property
+    def last(self) -> Report | None:
+        """Its last report, the inherited one before the first of its own."""
+        return self.reports[-1] if self.reports else self.inherited
+
+    @property
     def resource(self) -> float:
-        return self.reports[-1].resource if self.reports else 0.0
+        return self.last.resource if self.last is not None else 0.0
 
     @property
     def step(self) -> int:
-        return self.reports[-1].step if self.reports else 0
+        return self.last.step if self.last is not None else 0
 
     @property
     def checkpoint(self) -> str | None:
-        """The last checkpoint that was recorded."""
-        return next((r.checkpoint for r in reversed(self.reports) if r.checkpoint), None)
+        """The last checkpoint that was recorded, the inherited one before the first of its own."""
+        own = next((r.checkpoint for r in reversed(self.reports) if r.checkpoint), None)
+        return own or (self.inherited.checkpoint if self.inherited is not None else None)
+
+    @property
+    def descent(self) -> Descent | None:
+        return self.suggestion.proposal.descent
+
+    @property
+    def born(self) -> float:
+        """The resource that its parent had come to, 0 without one: what comes after it is the trial's own."""
+        return self.descent.resource if self.descent is not None else 0.0
+
+    def when(self, resource: float) -> Report:
+        """The report from which a copy of the trial as it was at that resource goes on: one with a checkpoint.
+
+        The first report that came as far where no report up to it has one, as on the virtual clock.
+        """
+        first = next(i for i, report in enumerate(self.reports) if report.resource >= resource)
+        until = [*([] if self.inherited is None else [self.inherited]), *self.reports[: first + 1]]
+        return next((report for report in reversed(until) if report.checkpoint), until[-1])
 
     @property
     def seconds(self) -> float:
@@ -74,6 +99,7 @@ class Trial:
             metrics=dict(self.metrics),
             curve=dict(self.curve),
             worker_seconds=self.worker_seconds,
+            descent=self.descent,
         )
 
 
@@ -131,6 +157,11 @@ class Log:
         return [trial for _, trial in sorted(self._open.items())]
 
     @property
+    def changing(self) -> bool:
+        """Whether any training goes on under another configuration than it began with."""
+        return any(trial.inherited is not None for trial in self.trials.values())
+
+    @property
     def ended(self) -> list[Trial]:
         """The trials that have ended, in order of their numbers."""
         return [trial for _, trial in sorted(self.trials.items()) if trial.ended]
@@ -146,14 +177,14 @@ class Log:
         trial.worker_seconds += report.worker_seconds
         self.worker_seconds += report.worker_seconds
         rung = next((rung for rung in reversed(self._rungs) if rung <= report.resource), None)
-        if rung is not None and rung > max(trial.curve, default=0.0):
+        if rung is not None and rung > max(trial.curve, default=trial.born):
             trial.curve[rung] = dict(report.metrics)
             self._observe(trial)
 
     def _append_event(self, event: Event, number: int) -> None:
         if event.kind == "suggested":
             assert event.suggestion is not None
-            self.trials[number] = self._open[number] = Trial(event.suggestion)
+            self.trials[number] = self._open[number] = Trial(event.suggestion, self._inherited(event.suggestion))
             return
         trial = self.trials[number]
         if event.kind == "started":
@@ -170,6 +201,12 @@ class Log:
             self._open[number] = trial
         elif event.kind in ENDINGS:
             self._end(trial, event)
+
+    def _inherited(self, suggestion: Suggestion) -> Report | None:
+        descent = suggestion.proposal.descent
+        if descent is None or descent.parent is None:
+            return None
+        return self.trials[descent.parent].when(descent.resource)
 
     def _end(self, trial: Trial, event: Event) -> None:
         if trial.ended:

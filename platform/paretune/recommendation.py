@@ -82,13 +82,17 @@ def recommend(
     """The best configuration by one objective, as the first trial that had it.
 
     Of the trials that contend (see `winners.contends`); those beyond a limit only inform the surrogate, whose kernel
-    may be the study's own (`algorithms.kernel_of`). Raises what `winners.best` raises.
+    may be the study's own (`algorithms.kernel_of`). Where trainings changed their configurations on the way, results
+    are not the last one's alone, and the best value seen is the best. Raises what `winners.best` raises.
     """
     seen = list(trials)
     aim = objectives[winners.place(objectives.names, objective)]
     groups = _by_configuration(winners.rivals(seen, objectives), space)
+    inherited = any(trial.inherited is not None for trial in seen)
+    if inherited:
+        groups = [[trial] for group in groups for trial in group]
     values = np.array([np.mean([trial.metrics[aim.name] for trial in group]) for group in groups])
-    if len(groups) < _ENOUGH:
+    if len(groups) < _ENOUGH or inherited:
         chosen = int(np.argmin(aim.sign * values))
         return _recommendation(groups[chosen], aim, float(values[chosen]), noisy=False)
     from paretune.algorithms._gp.hindsight import hindsight  # imports torch: only once there is a model

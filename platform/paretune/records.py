@@ -71,8 +71,14 @@ class Proposal:
         }
         return Forecast(lines, {float(rung): told for rung, told in noted["others"].items()})
 
+    @property
+    def descent(self) -> Descent | None:
+        """Whose place in a population the trial takes; None where it opens a place of its own."""
+        noted = self.notes.get(_DESCENT)
+        return None if noted is None else Descent(noted["instead_of"], noted["parent"], noted["resource"])
 
-_FORECAST = "forecast"
+
+_DESCENT, _FORECAST = "descent", "forecast"
 
 WHOLE: Mapping[str, Any] = {"whole": True}
 """The note that says so of a trial that is to be trained to its end."""
@@ -88,6 +94,23 @@ class Line(NamedTuple):
     def end(self, value: float, *, sds: float = 0.0) -> float:
         """The expected end, or one that is so many standard deviations larger."""
         return self.slope * value + self.offset + sds * self.sd
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """The trial whose place in a population is taken, and the one whose training goes on under another configuration.
+
+    The trial begins with what `parent` was when it had come to `resource`; with nothing, where `parent` is None.
+    """
+
+    instead_of: int
+    parent: int | None = None
+    resource: float = 0.0
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """As plain data, for a proposal's notes."""
+        return {_DESCENT: {"instead_of": self.instead_of, "parent": self.parent, "resource": self.resource}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +167,8 @@ class Observation:
     """What became of a suggestion at a resource; `metrics` is empty for a trial that failed before its first report.
 
     A trial that is judged on its way has one for each rung it passes and for each pause, and one more for its end.
-    `curve` has what it reported at the rungs it has passed, lowest first; `worker_seconds` is what its reports took.
+    `curve` has what it reported at the rungs it has passed, lowest first; `worker_seconds` is what its reports took;
+    `descent` is its proposal's.
     """
 
     trial: int
@@ -154,6 +178,7 @@ class Observation:
     metrics: Metrics
     curve: Mapping[float, Metrics] = field(default_factory=dict)
     worker_seconds: float = 0.0
+    descent: Descent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +200,9 @@ class Event:
 class Report:
     """One `ray.train.report` of a trial.
 
-    `step` counts a trial's reports from 1 and goes on across attempts; `resource` is what it has used so far (epochs,
-    unless the loop reports none: then the step); `worker_seconds` is the time since the report before, times the
-    trial's workers; `checkpoint` is the path of the saved checkpoint inside the study's folder.
+    `step` counts a trial's reports from 1, or from its parent's on, and goes on across attempts; `resource` is what it
+    has used so far (epochs, unless the loop reports none: then the step); `worker_seconds` is the time since the report
+    before, times the trial's workers; `checkpoint` is the path of the saved checkpoint inside the study's folder.
     """
 
     position: int

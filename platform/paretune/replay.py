@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from paretune import algorithms, schedulers, warm_start
 from paretune.algorithms import Algorithm, Problem
+from paretune.engine.course import LEFT_OVER
 from paretune.log import Log, latest
 from paretune.records import Entry, Event, Report, Suggestion
 from paretune.schedulers import Decision
@@ -66,6 +67,7 @@ def _steps(spec: StudySpec, log: Log) -> Iterator[tuple[str, Difference | None]]
     scheduler = schedulers.create(spec)
     then = Log(rungs=problem.rungs)  # as it stood when a suggestion was made
     due: dict[int, Decision] = {}  # what follows from a trial's last report
+    paused: set[int | None] = set()
     for entry in log.entries:
         kind = entry.kind if isinstance(entry, Event) else "report"
         if entry.trial in due:
@@ -74,6 +76,9 @@ def _steps(spec: StudySpec, log: Log) -> Iterator[tuple[str, Difference | None]]
         if kind == "promoted":
             chosen = [scheduler.next_promotion(last=last) for last in (False, True)]
             yield "decision", _difference(entry, "promotion", entry.trial in chosen, entry.trial, chosen)
+        elif isinstance(entry, Event) and kind == "stopped" and entry.trial in paused and entry.reason != LEFT_OVER:
+            chosen = [scheduler.next_stop(last=last) for last in (False, True)]
+            yield "decision", _difference(entry, "stop", entry.trial in chosen, entry.trial, chosen)
         if isinstance(entry, Event) and entry.suggestion is not None:
             while then.position < entry.suggestion.history_position:
                 then.append(log.entries[then.position])
@@ -81,6 +86,7 @@ def _steps(spec: StudySpec, log: Log) -> Iterator[tuple[str, Difference | None]]
             same = (again.proposal, again.pending) == (entry.suggestion.proposal, entry.suggestion.pending)
             yield "suggestion", _difference(entry, "suggestion", same, _brief(entry.suggestion), _brief(again))
         decision = schedulers.told(scheduler, entry)
+        paused = paused | {entry.trial} if kind == "paused" else paused - {entry.trial}
         if isinstance(entry, Report):
             due[entry.trial] = decision
 

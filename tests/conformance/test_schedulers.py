@@ -101,13 +101,16 @@ class Study:
 
     def start(self) -> int | None:
         last = len(self.log.trials) == self.spec.search.trials
+        while (over := self.scheduler.next_stop(last=last)) is not None:
+            assert self.log.trials[over].status == "paused"
+            self.event("stopped", over)
         trial = self.scheduler.next_promotion(last=last)
         assert trial == self.scheduler.next_promotion(last=last), "asking changes nothing"
         if trial is not None:
             assert self.log.trials[trial].status == "paused"
             self.event("promoted", trial)
             self.promotions.append(trial)
-        elif not last:
+        elif not last and self.scheduler.room != 0:
             trial = len(self.log.trials)
             proposal = Proposal(config={"x": 0.5}, origin="random")
             suggestion = Suggestion(id=trial, proposal=proposal, algorithm="random", history_position=0)
@@ -171,12 +174,15 @@ def _decisions_after(study: Study, cut: int) -> list[str]:
     return [decision for _, _, decision in study.decisions[reports:]]
 
 
-def test_promotions_follow_from_the_log(of: Variant) -> None:
+def test_promotions_and_late_stops_follow_from_the_log(of: Variant) -> None:
     study = Study(spec(of), seed=2).play()
     fresh, again, log = schedulers.create(study.spec), [], Log()
     for entry in study.log.entries:
+        last = len(log.trials) == study.spec.search.trials
         if isinstance(entry, Event) and entry.kind == "promoted":
-            again.append(fresh.next_promotion(last=len(log.trials) == study.spec.search.trials))
+            again.append(fresh.next_promotion(last=last))
+        elif isinstance(entry, Event) and entry.kind == "stopped" and log.trials[entry.trial or 0].status == "paused":
+            assert fresh.next_stop(last=last) == entry.trial
         log.append(entry)
         schedulers.told(fresh, entry)
     assert again == study.promotions
@@ -188,7 +194,9 @@ def test_a_decision_that_was_not_carried_out_is_found(of: Variant) -> None:
         (position, entry)
         for position, entry in enumerate(study.log.entries)
         if isinstance(entry, Event) and entry.kind in ("paused", "stopped")
+        if (before := study.log.entries[position - 1]).trial == entry.trial and isinstance(before, Report)
     ]
+    assert carried or of.name == "none"
     for position, entry in carried:
         left = schedulers.follow(schedulers.create(study.spec), study.log.entries[:position])
         assert left == {entry.trial: "pause" if entry.kind == "paused" else "stop"}

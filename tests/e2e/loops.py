@@ -41,6 +41,25 @@ def steady(config: dict[str, Any]) -> None:
                 ray.train.report(metrics)
 
 
+def inheriting(config: dict[str, Any]) -> None:
+    """Write into the checkpoint which configuration trained each epoch; a wider one is better."""
+    import ray.train
+    from ray.train import Checkpoint
+
+    trail: list[float] = []
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint:
+        with checkpoint.as_directory() as folder:
+            trail = json.loads(Path(folder, "trail.json").read_text())
+    for epoch in range(len(trail) + 1, config["epochs"] + 1):
+        time.sleep(config["sleep_s"])
+        trail = [*trail, config["x"]]
+        metrics = {"error": -sum(trail), "epoch": epoch, "counted": len(trail)}
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "trail.json").write_text(json.dumps(trail))
+            ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+
+
 def quick(config: dict[str, Any]) -> None:
     """Two reports, no checkpoint."""
     import ray.train

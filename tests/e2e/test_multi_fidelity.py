@@ -88,6 +88,24 @@ def test_hyperband_promotes_when_its_rungs_are_complete(tmp_path: Path) -> None:
     assert [trial.step for trial in ranked[:1]] == [EPOCHS]
 
 
+def test_copies_train_on_from_the_checkpoints_of_the_best(tmp_path: Path) -> None:
+    """Through an interruption: each checkpoint holds which configurations trained it, epoch by epoch."""
+    chosen = spec(tmp_path, scheduler=pt.PBT(population=4, interval=3), algorithm="sobol", trials=6, concurrency=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(chosen, train=loops.inheriting, listeners=[Probe({30: interrupt})])
+    found = run(chosen, train=loops.inheriting)
+    assert sorted(trial.resource for trial in found.trials if trial.status == "stopped") == [3, 6]
+    copies = [trial for trial in found.trials if trial.inherited is not None]
+    assert len(copies) == 2
+    for trial in found.trials:
+        assert [report.metrics["counted"] for report in trial.reports] == [report.resource for report in trial.reports]
+        trail = [stage.config["x"] for stage in found.schedule(trial) for _ in range(int(stage.end - stage.start))]
+        assert trial.reports[-1].metrics["error"] == pytest.approx(-sum(trail))  # type: ignore[arg-type]
+    for copy in copies:
+        assert copy.reports[0].resource == copy.born + 1
+    assert found.replay().difference is None
+
+
 @pytest.mark.parametrize("kind", ["stop", "promote"])
 def test_a_resumed_study_decides_what_the_undisturbed_one_did(tmp_path: Path, kind: str) -> None:
     scheduler = {"name": "asha", "kind": kind}

@@ -33,33 +33,33 @@ def start(log: Log, made: Suggestion | None) -> None:
 
 
 def test_as_many_are_prepared_as_it_is_deep() -> None:
-    ahead, log = Ahead(depth=3, trials=9), Log()
+    ahead, log = Ahead(depth=3), Log()
     for number in range(3):
-        coming = ahead.next(log, wanted=False)
+        coming = ahead.next(log, room=9, wanted=False)
         assert coming == Next(number, [suggestion(before) for before in range(number)])
         ahead.computed(suggestion(number))
-    assert ahead.next(log, wanted=True) is None
+    assert ahead.next(log, room=9, wanted=True) is None
     start(log, ahead.take())
-    assert ahead.next(log, wanted=False) == Next(3, [suggestion(1), suggestion(2)])
+    assert ahead.next(log, room=9, wanted=False) == Next(3, [suggestion(1), suggestion(2)])
 
 
 def test_with_one_worker_nothing_is_computed_before_it_is_free() -> None:
-    ahead, log = Ahead(depth=depth(1), trials=9), Log()
-    assert ahead.next(log, wanted=False) is None
-    assert ahead.next(log, wanted=True) == Next(0, [])
+    ahead, log = Ahead(depth=depth(1)), Log()
+    assert ahead.next(log, room=9, wanted=False) is None
+    assert ahead.next(log, room=9, wanted=True) == Next(0, [])
     ahead.computed(suggestion(0))
-    assert ahead.next(log, wanted=True) is None
+    assert ahead.next(log, room=9, wanted=True) is None
     start(log, ahead.take())
     record(log, "completed", 0)
-    assert ahead.next(log, wanted=False) is None
+    assert ahead.next(log, room=9, wanted=False) is None
 
 
-def test_no_more_are_prepared_than_there_are_trials() -> None:
-    ahead, log = Ahead(depth=4, trials=2), Log()
+def test_no_more_are_prepared_than_there_is_room_for() -> None:
+    ahead, log = Ahead(depth=4), Log()
     for number in (0, 1):
-        assert ahead.next(log, wanted=False) is not None
+        assert ahead.next(log, room=2, wanted=False) is not None
         ahead.computed(suggestion(number))
-    assert ahead.next(log, wanted=True) is None
+    assert ahead.next(log, room=2, wanted=True) is None
 
 
 @pytest.mark.parametrize("scheduler", schedulers.names())

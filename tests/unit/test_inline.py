@@ -21,10 +21,10 @@ from paretune.engine.tune_adapters import trial_seed
 from paretune.objective import Objectives
 
 
-def setup(folder: Path) -> Setup:
+def setup(folder: Path, *, saved_by: float | None = None) -> Setup:
     return Setup(
         study="s", code=b"", path=(), objectives=Objectives.from_dict({"e": "minimize"}), constants={"epochs": 3},
-        folder=str(folder), workers=1, cpus=1, gpus=0, resource=None, retries=0, fresh=False,
+        folder=str(folder), workers=1, cpus=1, gpus=0, resource=None, saved_by=saved_by, retries=0, fresh=False,
     )  # fmt: skip
 
 
@@ -159,3 +159,19 @@ def test_a_function_that_cannot_be_loaded_fails_with_the_reason() -> None:
     assert reason is not None
     assert "cannot be loaded on this worker: ModuleNotFoundError" in reason
     assert trace is not None
+
+
+def test_where_others_go_on_from_it_a_trial_must_have_saved_a_checkpoint(tmp_path: Path) -> None:
+    task = Task(trial=4, attempt=0, config={"x": 1.0}, seed=5)
+    run = InlineRun(setup(tmp_path, saved_by=2), counting, task)
+    assert isinstance(run.advance(), Reported)
+    ended = run.advance()
+    assert isinstance(ended, Ended)
+    assert "there must be one by 2, the end of the first interval" in (ended.reason or "")
+
+
+def test_a_copy_that_reports_nothing_of_its_own_has_failed(tmp_path: Path) -> None:
+    assert start(lambda config: None, tmp_path, step=4).advance().status == "completed"  # type: ignore[union-attr]
+    ended = start(lambda config: None, tmp_path, step=4, inherited=4).advance()
+    assert isinstance(ended, Ended)
+    assert (ended.status, "without a single ray.train.report" in (ended.reason or "")) == ("failed", True)

@@ -14,6 +14,7 @@ NAMES = [
     "BOHB",
     "CMAES",
     "GP",
+    "PBT",
     "TPE",
     "Choice",
     "Evolution",

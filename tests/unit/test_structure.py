@@ -22,7 +22,7 @@ LAYERS = [
     {"errors", "_defaults", "_yaml"},
     {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
     | {"objective", "records", "pareto", "log", "study", "amendments", "listener", "_source"},
-    {"catalogue", "loading", "provenance", "train", "winners", "earlier"},
+    {"catalogue", "loading", "provenance", "train", "winners", "earlier", "population"},
     {"stopping", "schedulers"},
     {"algorithms", "store", "trainables"},
     {"recommendation"},

@@ -11,6 +11,7 @@ import numpy as np
 from paretune.earlier import Source
 from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
+from paretune.schedulers import PBT
 from paretune.space import Config, Space
 
 
@@ -21,7 +22,8 @@ class Problem:
     `seed` is the study's, for what is drawn once and for all, as one low-discrepancy sequence. `first` are complete
     configurations to propose before any other; `create` sees to them, an algorithm need not. `sources` are earlier
     studies to learn from. `rungs` are the resources at which trials are compared, lowest first, the last one being a
-    whole training; none where every trial is trained to its end.
+    whole training; none where every trial is trained to its end. `succession` says how the trials of a population
+    follow on each other; `create` sees to that too.
     """
 
     space: Space
@@ -30,6 +32,7 @@ class Problem:
     first: tuple[Config, ...] = ()
     sources: tuple[Source, ...] = ()
     rungs: tuple[float, ...] = ()
+    succession: PBT | None = None
 
 
 class Algorithm(Protocol):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from paretune.algorithms._base import Algorithm, Problem
 from paretune.algorithms._served import Served
 from paretune.algorithms._settings import Settings
+from paretune.algorithms._succession import Succession
 from paretune.catalogue import Catalogue
 from paretune.errors import AlgorithmError
 from paretune.study import AlgorithmSpec
@@ -27,7 +29,12 @@ def create(chosen: AlgorithmSpec | Settings | str, problem: Problem) -> Algorith
     kind = _ALGORITHMS.kind(spec.name)
     if problem.sources:
         _check_transfers(spec.name, kind)
-    algorithm = kind(problem, _ALGORITHMS.settings(spec.name, spec.settings))
+    given = _ALGORITHMS.settings(spec.name, spec.settings)
+    if problem.succession is None:
+        algorithm = kind(problem, given)
+    else:  # the founders of a population are not judged on their way, for all they know
+        founders = kind(replace(problem, rungs=(), succession=None), given)
+        algorithm = Succession(founders, problem, problem.succession)
     return Served(algorithm, problem) if problem.first or problem.space.constraints else algorithm
 
 

@@ -10,6 +10,7 @@ from paretune.study import StudySpec
 
 def problem_of(spec: StudySpec, sources: tuple[Source, ...] = ()) -> Problem:
     """What the algorithm of a study is made for; raises SchedulerError for what `schedulers.create` refuses."""
+    chosen = schedulers.settings(spec.search.scheduler)
     return Problem(
         space=spec.space,
         objectives=spec.objectives,
@@ -17,4 +18,5 @@ def problem_of(spec: StudySpec, sources: tuple[Source, ...] = ()) -> Problem:
         first=spec.first,
         sources=sources,
         rungs=schedulers.create(spec).rungs,
+        succession=chosen if isinstance(chosen, schedulers.PBT) else None,
     )

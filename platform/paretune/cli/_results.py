@@ -20,7 +20,7 @@ from paretune.errors import InputError
 if TYPE_CHECKING:
     from paretune.flow import Study
     from paretune.log import Trial
-    from paretune.records import Suggestion
+    from paretune.records import Descent, Suggestion
 
 Format = Literal["csv", "parquet", "json"]
 
@@ -236,6 +236,7 @@ def _facts(study: Study, trial: Trial, starts: int) -> list[tuple[str, str]]:
         ("trial", str(trial.id)),
         ("status", trial.status if trial.reason is None else f"{trial.status}: {trial.reason}"),
         ("came from", _origin(trial.suggestion)),
+        *_descent(proposal.descent),
         ("time", f"{text.duration(trial.seconds)}, started {starts} time{'' if starts == 1 else 's'}"),
         ("reports", f"{trial.step}, resource {text.number(trial.resource)}"),
     ]
@@ -253,6 +254,14 @@ def _origin(suggestion: Suggestion) -> str:
     chosen = suggestion.proposal.notes.get("auto")
     why = "" if chosen is None else f" ({chosen['algorithm']}: {chosen['because']})"
     return f"{suggestion.algorithm}{why}, {suggestion.proposal.origin}"
+
+
+def _descent(descent: Descent | None) -> list[tuple[str, str]]:
+    """Whose training it goes on with, and whose place it takes."""
+    if descent is None:
+        return []
+    goes_on = [] if descent.parent is None else [("goes on from", f"trial {descent.parent} at {descent.resource:g}")]
+    return [*goes_on, ("in place of", f"trial {descent.instead_of}")]
 
 
 def _trust(sources: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -34,7 +34,10 @@ def findings(spec: StudySpec, log: Log, models: Models, best: Sequence[Recommend
         yield from _calibration(model)
         yield from _noise(model)
         yield from _lengthscales(model)
-    if not models:
+    if log.changing:
+        found = "configurations changed during the trainings, so that none explains a result alone: no model is judged"
+        yield Finding("model", "ok", found)
+    elif not models:
         advice = "run more trials: the model is looked at from 5 completed ones on"
         yield Finding("model", "warning", "too few completed trials to judge a model by", advice)
     for recommended in best:

@@ -25,7 +25,12 @@ _HALF, _NINE_TENTHS = 0.6745, 1.645  # standard deviations on either side of a n
 
 
 def checks(spec: StudySpec, log: Log) -> tuple[ModelCheck, ...]:
-    """One for each objective and each metric under a limit, in this order; none while there are too few results."""
+    """One for each objective and each metric under a limit, in this order.
+
+    None while there are too few results, or where they are not those of one configuration each.
+    """
+    if log.changing:
+        return ()
     done = [log.trials[seen.trial] for seen in log.history if seen.status == "completed"]
     done = [trial for trial in done if not spec.objectives.missing(trial.metrics)]
     if len(done) < _ENOUGH:

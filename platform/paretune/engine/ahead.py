@@ -32,15 +32,18 @@ class Next:
 class Ahead:
     """The suggestions that wait for a worker. One is computed at a time."""
 
-    def __init__(self, *, depth: int, trials: int) -> None:
-        """Prepare up to `depth` of them, and never more than `trials` suggestions in all."""
-        self._depth, self._trials = depth, trials
+    def __init__(self, *, depth: int) -> None:
+        """Prepare up to `depth` of them."""
+        self._depth = depth
         self._prepared: deque[Suggestion] = deque()
 
-    def next(self, log: Log, *, wanted: bool) -> Next | None:
-        """What to compute, None while there are enough; `wanted` says that a worker is free."""
+    def next(self, log: Log, *, room: int, wanted: bool) -> Next | None:
+        """What to compute, None while there are enough.
+
+        `room` is how many trials may be suggested by now (see `Course.room`), `wanted` says that a worker is free.
+        """
         ready = len(self._prepared)
-        if ready >= max(self._depth, int(wanted)) or len(log.trials) + ready >= self._trials:
+        if ready >= min(room, max(self._depth, int(wanted))):
             return None
         return Next(max(log.trials, default=-1) + 1 + ready, list(self._prepared))
 

@@ -61,6 +61,17 @@ def resource(metrics: Mapping[str, float], step: int, name: str | None = None) -
     return value if math.isfinite(value) else float(step)
 
 
+def unsaved(checkpoint: object, resource: float, saved_by: float | None) -> ReportError | None:
+    """The error of a trial that came as far as `saved_by` and has no checkpoint yet; None for any other."""
+    if saved_by is None or resource < saved_by or checkpoint is not None:
+        return None
+    return ReportError(
+        f"ray.train.report: other trials are to go on from checkpoints, and there must be one by {saved_by:g}, the end "
+        f"of the first interval; there is none at {resource:g}",
+        hint="ray.train.report(metrics, checkpoint=...), and begin with ray.train.get_checkpoint()",
+    )
+
+
 def _required(objectives: Objectives) -> str:
     errors = ", each standard error" if objectives.standard_errors else ""
     return "objective" + errors + (" and each metric under a limit" if objectives.limited else "")

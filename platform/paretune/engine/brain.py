@@ -71,13 +71,14 @@ class Brain:
         self._whole: Question | None = None
         self._told = 0
 
-    def advance(self, log: Log, *, wanted: bool, timeout_s: float = 0.0) -> None:
+    def advance(self, log: Log, *, room: int, wanted: bool, timeout_s: float = 0.0) -> None:
         """Keep an answer that is there within the time, and ask what is to be computed next.
 
-        `wanted` says that a worker is free. Raises what the algorithm raised.
+        `room` is how many trials may be suggested by now, `wanted` says that a worker is free. Raises what the
+        algorithm raised.
         """
         self._fetch(timeout_s)
-        coming = self._ahead.next(log, wanted=wanted) if self._answer is None else None
+        coming = self._ahead.next(log, room=room, wanted=wanted) if self._answer is None else None
         if coming is not None:
             self._ask(coming, log)
 

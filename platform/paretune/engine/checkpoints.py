@@ -7,6 +7,7 @@ The attempt is in the name so that a second run of the same step never writes in
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pyarrow import fs
 
-from paretune import winners
+from paretune import schedulers, winners
 from paretune.log import Log
 from paretune.pareto import non_dominated
 from paretune.records import ENDINGS, Entry, Event, Report
@@ -57,31 +58,49 @@ def open_checkpoint(name: str, folder: str) -> Checkpoint:
 class Keeper:
     """A listener that removes the checkpoints that `train: keep` does not keep, once what says so is committed.
 
-    Not before: until then they are what a resumed study needs. Whoever may still go on has its last checkpoint.
+    Not before: until then they are what a resumed study needs. Whoever may still go on has its last checkpoint, and
+    there is what trials to come may begin with (see `Scheduler.spared`).
     """
 
     def __init__(self, folder: str, spec: StudySpec, log: Log) -> None:
         """Begin where the log stands, with what an earlier driver did not come to remove."""
         self._filesystem, self._root = _filesystem(checkpoint_root(folder))
-        self._keep, self._objectives = spec.train.keep, spec.objectives
+        self._keep, self._objectives, self._room = spec.train.keep, spec.objectives, spec.search.trials
         self._front: dict[int, npt.NDArray[np.float64]] = {}  # trial -> its minimised objectives
+        self._scheduler = schedulers.create(spec)
+        self._spared: Collection[str] = ()
+        self._held: set[str] = set()  # what is only there because it is spared
+        for entry in log.entries:
+            self._follow(entry)
         if self._keep == "best":
             self._front = {
                 trial.id: spec.objectives.minimized(trial.metrics)
                 for trial in winners.front(log.ended, spec.objectives)
             }
+        if self._keep == "best" or (self._keep == "last" and self._scheduler.room is not None):
             self._sweep(log)
 
     def on_start(self, spec: StudySpec, log: Log) -> None: ...
 
     def on_entry(self, entry: Entry) -> None:
+        if self._keep == "all":
+            return
+        self._follow(entry)
+        for name in self._held.difference(self._spared):
+            self._held.remove(name)
+            self._drop(name)
         if isinstance(entry, Report):
-            if entry.checkpoint is not None and self._keep != "all":
+            if entry.checkpoint is not None:
                 self._remove_older(entry.checkpoint)
         elif entry.kind in ENDINGS and self._keep == "best":
             self._judge(entry)
 
     def on_end(self) -> None: ...
+
+    def _follow(self, entry: Entry) -> None:
+        schedulers.told(self._scheduler, entry)
+        self._room -= isinstance(entry, Event) and entry.kind == "suggested"
+        self._spared = self._scheduler.spared(last=self._room <= 0)
 
     def _judge(self, end: Event) -> None:
         """Remove the trial that ended unless it is on the front, and whoever it drives from there."""
@@ -96,20 +115,28 @@ class Keeper:
             self._remove(trial)
 
     def _sweep(self, log: Log) -> None:
-        ended = {f"{trial.id:05d}" for trial in log.ended if trial.id not in self._front}
-        for folder in self._folders(self._root):
-            if folder.base_name in ended:
-                self._filesystem.delete_dir(folder.path)
+        for trial in log.trials.values():
+            if self._keep == "best" and trial.ended and trial.id not in self._front:
+                self._remove(trial.id)
+            elif trial.reports and trial.checkpoint is not None:
+                self._remove_older(trial.checkpoint)
 
     def _remove(self, trial: int) -> None:
         for folder in self._folders(f"{self._root}/{trial:05d}"):
-            self._filesystem.delete_dir(folder.path)
+            self._drop(f"{trial:05d}/{folder.base_name}")
 
     def _remove_older(self, name: str) -> None:
         trial, _, kept = name.partition("/")
         for folder in self._folders(f"{self._root}/{trial}"):
             if _age(folder.base_name) < _age(kept):
-                self._filesystem.delete_dir(folder.path)
+                self._drop(f"{trial}/{folder.base_name}")
+
+    def _drop(self, name: str) -> None:
+        """Remove a checkpoint, later where it is spared now."""
+        if name in self._spared:
+            self._held.add(name)
+        else:
+            self._filesystem.delete_dir(f"{self._root}/{name}")
 
     def _folders(self, path: str) -> list[fs.FileInfo]:
         found = self._filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))

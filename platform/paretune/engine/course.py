@@ -16,6 +16,9 @@ from paretune.study import StudySpec
 STOPPED = "by the scheduler"
 """Why a trial was stopped that its scheduler judged."""
 
+REPLACED = "by the scheduler, as another trial is to take its place"
+"""Why a trial was stopped that its scheduler had paused before."""
+
 LEFT_OVER = "paused, and not promoted by the end of the study"
 """Why a trial was stopped that was paused when the study came to its end."""
 
@@ -42,11 +45,19 @@ class Course:
         """Whether no further trial may be suggested."""
         return len(self.log.trials) >= self._spec.search.trials
 
+    @property
+    def room(self) -> int:
+        """How many trials may be suggested by now, those that are prepared among them."""
+        self._tell()
+        trials, room = self._spec.search.trials - len(self.log.trials), self._scheduler.room
+        return max(0, trials if room is None else min(trials, room))
+
     def next_trial(self) -> Trial | None:
         """The trial to start, or to go on with, before another is suggested: left by an earlier driver, or promoted."""
         if self._unfinished:
             return self._unfinished.pop(0)
         self._tell()
+        self._replace()
         number = self._scheduler.next_promotion(last=self.used_up)
         if number is None:
             return None
@@ -71,6 +82,13 @@ class Course:
             return
         for trial in [trial for trial in self.log.trials.values() if trial.status == "paused"]:
             self._recorder.ended(Ended(trial=trial.id, attempt=trial.attempt, status="stopped", reason=LEFT_OVER))
+
+    def _replace(self) -> None:
+        """Stop what is paused and never goes on."""
+        while self._recorder.broken is None and (over := self._scheduler.next_stop(last=self.used_up)) is not None:
+            attempt = self.log.trials[over].attempt
+            self._recorder.ended(Ended(trial=over, attempt=attempt, status="stopped", reason=REPLACED))
+            self._tell()
 
     def _tell(self) -> Decision:
         """Tell the scheduler what it has not heard yet; its decision about the last entry."""

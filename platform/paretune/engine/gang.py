@@ -22,6 +22,7 @@ import traceback
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from paretune.engine import boundary
 from paretune.engine.messages import Decision, Ended, Message, RankReport, Reported, Restarted, Setup, Task
 from paretune.errors import ParetuneError
 from paretune.records import Ending
@@ -181,13 +182,16 @@ class Gang:
 
     def _complete_report(self, run: _Run) -> None:
         first = run.waiting[0]
+        saved = next((r.checkpoint for _, r in sorted(run.waiting.items()) if r.checkpoint), None)
+        missing = boundary.unsaved(saved or self._accepted[1], first.resource, self._setup.saved_by)
         if first.error is not None:
             self._release(run, first.error)
         elif first.diverged is not None:
             run.ending = ("diverged", first.diverged, first.metrics)
             self._release(run, "stop")
+        elif missing is not None:
+            self._release(run, str(missing))
         else:
-            saved = next((r.checkpoint for _, r in sorted(run.waiting.items()) if r.checkpoint), None)
             run.waiting[0] = replace(first, checkpoint=saved)
             self._inbox.put_nowait(
                 Reported(

@@ -58,7 +58,7 @@ def _run_task(setup: Setup, task: Task, *, rank: int, gang: Any, train: Any) -> 
     member = _Member(setup, task, rank=rank, gang=gang)
     with _seam.in_worker(member):
         reason, trace = loop.run(train, {**setup.constants, **task.config}, seed=task.seed)
-    if reason is None and member.step == 0:
+    if reason is None and member.step == task.inherited:
         reason = "the training function returned without a single ray.train.report"
     answer: str = ray.get(gang.finished.remote(rank, (task.trial, task.attempt), reason, trace))
     return answer

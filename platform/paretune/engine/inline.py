@@ -59,7 +59,7 @@ class InlineRun:
         if self._diverged is not None:
             why, metrics = self._diverged
             return Ended(trial=trial, attempt=attempt, status="diverged", reason=why, metrics=metrics)
-        if reason is None and self._step == 0:
+        if reason is None and self._step == self._task.inherited:
             reason = "the training function returned without a single ray.train.report"
         status = "completed" if reason is None else "failed"
         return Ended(trial=trial, attempt=attempt, status=status, reason=reason, traceback=trace)  # type: ignore[arg-type]
@@ -67,6 +67,10 @@ class InlineRun:
     def report(self, metrics: dict[str, Any], checkpoint: Checkpoint | None) -> None:
         """Behind `ray.train.report`: hand over, then wait for the decision."""
         numbers, why = boundary.accept(metrics, self._setup.objectives, self._setup.resource)
+        resource = boundary.resource(numbers, self._step + 1, self._setup.resource)
+        missing = boundary.unsaved(checkpoint or self._checkpoint, resource, self._setup.saved_by)
+        if missing is not None:
+            raise missing
         if why is not None:
             self._diverged = (f"{why} at report {self._step + 1}", numbers)
             raise TrialStopped
@@ -81,7 +85,7 @@ class InlineRun:
                 trial=trial,
                 attempt=attempt,
                 step=self._step,
-                resource=boundary.resource(numbers, self._step, self._setup.resource),
+                resource=resource,
                 metrics=numbers,
                 worker_seconds=now - self._clock,
                 checkpoint=self._checkpoint if checkpoint is not None else None,

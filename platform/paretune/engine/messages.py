@@ -20,7 +20,8 @@ class Setup:
     `code` is the cloudpickled training function, `path` the driver's sys.path (modules beside the user's script are
     found there, also by workers), `folder` the study's folder (a path or URI), `constants` what every
     config holds beside the suggested parameters, `resource` the metric that says how far a trial is (None: its epoch,
-    or else the number of its reports), `retries` how often one trial may lose its workers.
+    or else the number of its reports), `saved_by` the resource by which it must have saved a checkpoint (None: it need
+    not save any), `retries` how often one trial may lose its workers.
     """
 
     study: str
@@ -33,19 +34,24 @@ class Setup:
     cpus: float
     gpus: float
     resource: str | None
+    saved_by: float | None
     retries: int
     fresh: bool  # new workers for every trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One attempt at one trial: go on after `step` reports from `checkpoint` (a path in the study's folder)."""
+    """One attempt at one trial: go on after `step` reports from `checkpoint` (a path in the study's folder).
+
+    The first `inherited` of these reports are not its own, but of the trial whose training it goes on with.
+    """
 
     trial: int
     attempt: int
     config: dict[str, Any]
     seed: int
     step: int = 0
+    inherited: int = 0
     checkpoint: str | None = None
     gang: str | None = None  # the name of the gang actor that runs it; None: the trial actor itself does
 

@@ -80,6 +80,7 @@ def execute(
     `spec` is a placed one (see `place`), `sources` what it learns from. Raises what broke the recorder, after
     everything has been stopped.
     """
+    problem = algorithms.problem_of(spec, sources)
     setup = Setup(
         study=spec.name,
         code=code,
@@ -91,14 +92,14 @@ def execute(
         cpus=spec.train.cpus,
         gpus=gpus,
         resource=schedulers.settings(spec.search.scheduler).resource,
+        saved_by=problem.rungs[0] if problem.succession is not None else None,
         retries=spec.train.retries,
         fresh=spec.train.isolation == "trial",
     )
     recorder.add_listener(checkpoints.Keeper(folder, spec, recorder.log))
     stopper = StudyStopper(spec, recorder)
-    problem = algorithms.problem_of(spec, sources)
     course = Course(spec, recorder)
-    queue = ahead.Ahead(depth=ahead.depth(spec.search.concurrency), trials=spec.search.trials)
+    queue = ahead.Ahead(depth=ahead.depth(spec.search.concurrency))
     brain = Brain(spec.search.algorithm, problem, queue, bound_regret=spec.search.regret is not None)
     try:
         with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:
@@ -142,7 +143,7 @@ def _fit(
             name=spec.name,
             storage_path=scratch,
             stop=stopper,
-            callbacks=[StudyCallback(spec, setup, recorder, brain, pool)],
+            callbacks=[StudyCallback(spec, setup, recorder, course, brain, pool)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # checkpoints are the loop's own
             failure_config=tune.FailureConfig(max_failures=spec.train.retries),
             verbose=0,

@@ -114,7 +114,7 @@ class StudySearcher(Searcher):
         trial = self._course.next_trial()
         if trial is not None:
             return self._start(trial)
-        if self._course.used_up:  # what runs may still be paused and promoted
+        if self._course.room == 0:  # what runs may still be paused and promoted, or make room
             return None if self._running else Searcher.FINISHED
         suggestion = self._suggestion()
         if suggestion is None:
@@ -138,10 +138,10 @@ class StudySearcher(Searcher):
         """A suggestion if one is ready. With no trial running Tune has nothing else to do: then wait for it."""
         log = self._recorder.log
         try:
-            self._brain.advance(log, wanted=True)
+            self._brain.advance(log, room=self._course.room, wanted=True)
             suggestion = self._brain.take()
             while suggestion is None and not self._running and not self._stopper.stop_all():
-                self._brain.advance(log, wanted=True, timeout_s=_WAIT_S)
+                self._brain.advance(log, room=self._course.room, wanted=True, timeout_s=_WAIT_S)
                 suggestion = self._brain.take()
         except Exception as error:
             self._recorder.broken = _algorithm_failed(self._spec.search.algorithm.name, error)
@@ -161,6 +161,7 @@ def next_task(spec: StudySpec, trial: Trial, *, gang: str | None) -> Task:
         config=dict(trial.config),
         seed=trial_seed(spec.search.seed, trial.id),
         step=trial.step,
+        inherited=trial.inherited.step if trial.inherited is not None else 0,
         checkpoint=trial.checkpoint,
         gang=gang,
     )
@@ -202,13 +203,16 @@ class StudyScheduler(FIFOScheduler):
 class StudyCallback(tune.Callback):
     """Records starts, and what becomes of a trial whose actor died; keeps the brain busy between them."""
 
-    def __init__(self, spec: StudySpec, setup: Setup, recorder: Recorder, brain: Brain, pool: GangPool) -> None:
-        self._spec, self._setup, self._recorder, self._brain, self._pool = spec, setup, recorder, brain, pool
+    def __init__(
+        self, spec: StudySpec, setup: Setup, recorder: Recorder, course: Course, brain: Brain, pool: GangPool
+    ) -> None:
+        self._spec, self._setup, self._recorder, self._course = spec, setup, recorder, course
+        self._brain, self._pool = brain, pool
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         self._recorder.tell()
         try:
-            self._brain.advance(self._recorder.log, wanted=False)
+            self._brain.advance(self._recorder.log, room=self._course.room, wanted=False)
         except Exception as error:
             self._recorder.broken = _algorithm_failed(self._spec.search.algorithm.name, error)
 

@@ -85,6 +85,7 @@ def _sections(
         sections.tiles(spec, log, diagnosis),
         _front(spec, log, shelf),
         _convergence(spec, log, shelf),
+        sections.schedule(spec, log),
         _effects(spec, log, shelf),
         _curves(spec, log, shelf),
         None if diagnosis is None else _diagnosis(diagnosis, shelf),

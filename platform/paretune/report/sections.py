@@ -9,11 +9,12 @@ from paretune import stopping, study
 from paretune.diagnosis import Diagnosis, Finding
 from paretune.log import Log, Trial
 from paretune.objective import Objective
+from paretune.population import stages
 from paretune.recommendation import Recommendation
 from paretune.records import Event, Provenance
 from paretune.report import outcomes, text
 from paretune.report.html import Html, element
-from paretune.report.tables import configurations, trial_table
+from paretune.report.tables import configurations, stages_table, trial_table
 from paretune.study import StudySpec
 
 _DOT = " \N{MIDDLE DOT} "
@@ -88,6 +89,15 @@ def trials(spec: StudySpec, log: Log) -> Html | None:
     if not log.trials:
         return None
     return section("trials", "All trials", "Click a heading to sort.", trial_table(spec, log))
+
+
+def schedule(spec: StudySpec, log: Log) -> Html | None:
+    """How the configuration changed during the training of the best trial, where it did."""
+    best = outcomes.front(spec, log)[:1]
+    if not best or best[0].inherited is None:
+        return None
+    note = f"Trial {best[0].id} went on from the checkpoints of others: the values of its whole training, in order."
+    return section("schedule", "Schedule", note, stages_table(spec, stages(log, best[0].id)))
 
 
 def failures(log: Log) -> Html | None:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from paretune.log import Log, Trial
-from paretune.parameters import Value
+from paretune.parameters import Config
+from paretune.population import Stage
 from paretune.report import frames, outcomes, text
 from paretune.report.html import Html, element
 from paretune.study import StudySpec
@@ -19,6 +20,23 @@ def configurations(spec: StudySpec, trials: Sequence[Trial]) -> Html:
     names = [*spec.objectives.required, *spec.space]
     heads = [element("th", name, scope="col") for name in ("trial", *names)]
     return _scrolled(element("table", _head(heads), element("tbody", *(_short_row(spec, trial) for trial in trials))))
+
+
+def stages_table(spec: StudySpec, stages: Sequence[Stage]) -> Html:
+    """The stages of one training: whose configuration it had, from where to where."""
+    heads = [element("th", name, scope="col") for name in ("trial", "from", "to", *spec.space)]
+    rows = [
+        element(
+            "tr",
+            element("th", str(stage.trial), scope="row"),
+            _number(stage.start),
+            _number(stage.end),
+            *(_parameter(stage.config, name) for name in spec.space),
+            data_trial=stage.trial,
+        )
+        for stage in stages
+    ]
+    return _scrolled(element("table", _head(heads), element("tbody", *rows)))
 
 
 def trial_table(spec: StudySpec, log: Log) -> Html:
@@ -35,7 +53,7 @@ def trial_table(spec: StudySpec, log: Log) -> Html:
 
 def _short_row(spec: StudySpec, trial: Trial) -> Html:
     metrics = [_number(trial.metrics[name]) for name in spec.objectives.required]
-    parameters = [_parameter(trial, name) for name in spec.space]
+    parameters = [_parameter(trial.config, name) for name in spec.space]
     return element("tr", element("th", str(trial.id), scope="row"), *metrics, *parameters, data_trial=trial.id)
 
 
@@ -46,7 +64,7 @@ def _row(spec: StudySpec, trial: Trial, metrics: Sequence[str], *, front: bool, 
         element("th", str(trial.id), mark, scope="row", data_v=trial.id),
         element("td", element("span", trial.status, class_=f"status {trial.status}"), data_v=trial.status),
         *(_number(trial.metrics.get(name)) for name in metrics),
-        *(_parameter(trial, name) for name in spec.space),
+        *(_parameter(trial.config, name) for name in spec.space),
         _number(trial.resource if trial.reports else None),
         _number(None if trial.started_s is None else trial.seconds, shown=f"{trial.seconds:.1f}"),
     ]
@@ -75,10 +93,10 @@ def _sortable(value: float) -> str | None:
     return None if math.isnan(value) else repr(value)
 
 
-def _parameter(trial: Trial, name: str) -> Html:
-    if name not in trial.config:
+def _parameter(config: Config, name: str) -> Html:
+    if name not in config:
         return element("td")
-    value: Value = trial.config[name]
+    value = config[name]
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _number(value)
     return element("td", text.value(value), data_v=text.value(value))

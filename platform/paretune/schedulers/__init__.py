@@ -9,6 +9,21 @@ from __future__ import annotations
 
 from paretune.schedulers._base import Decision, Scheduler, Training, follow, told
 from paretune.schedulers._discovery import check, create, names, settings
-from paretune.schedulers._settings import Settings
+from paretune.schedulers._rung import rung, usable
+from paretune.schedulers._settings import PBT, Settings
 
-__all__ = ["Decision", "Scheduler", "Settings", "Training", "check", "create", "follow", "names", "settings", "told"]
+__all__ = [
+    "PBT",
+    "Decision",
+    "Scheduler",
+    "Settings",
+    "Training",
+    "check",
+    "create",
+    "follow",
+    "names",
+    "rung",
+    "settings",
+    "told",
+    "usable",
+]

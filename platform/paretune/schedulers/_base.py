@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -14,11 +14,18 @@ Decision = Literal["continue", "stop", "pause"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What is judged. `length` is the resource of a whole training (its epochs, say); None where nobody said."""
+    """What is judged. `length` is the resource of a whole training (its epochs, say); None where nobody said.
+
+    `parameters` are the names of the space, `trials` how many there may be; `bounded` says that the study is to end by
+    its `regret`.
+    """
 
     objectives: Objectives
+    parameters: tuple[str, ...]
+    trials: int
     seed: int = 0
     length: float | None = None
+    bounded: bool = False
 
 
 class Scheduler(Protocol):
@@ -49,6 +56,19 @@ class Scheduler(Protocol):
 
         `last` says that no trial will be started any more.
         """
+
+    @property
+    def room(self) -> int | None:
+        """How many trials may be suggested before anything else happens; None for any number."""
+        return None
+
+    def next_stop(self, *, last: bool) -> int | None:
+        """A paused trial that is to end now, None for none; changes nothing. To be asked before `next_promotion`."""
+        return None
+
+    def spared(self, *, last: bool) -> Collection[str]:
+        """The checkpoints that trials to come may begin with, beside each trial's own last one."""
+        return ()
 
 
 def told(scheduler: Scheduler, entry: Entry) -> Decision:

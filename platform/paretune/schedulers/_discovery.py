@@ -33,7 +33,14 @@ def create(spec: StudySpec) -> Scheduler:
     length = given.max_resource
     if length is None and given.resource in (None, "epoch"):
         length = spec.train.epochs
-    training = Training(objectives=spec.objectives, seed=spec.search.seed, length=length)
+    training = Training(
+        objectives=spec.objectives,
+        parameters=tuple(spec.space),
+        trials=spec.search.trials,
+        seed=spec.search.seed,
+        length=length,
+        bounded=spec.search.regret is not None,
+    )
     return _SCHEDULERS.kind(chosen.name)(training, given)
 
 

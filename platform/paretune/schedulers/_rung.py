@@ -40,6 +40,9 @@ class Rung(Protocol):
     def better(self, trial: int) -> int:
         """How many results are better than the trial's; equal ones are not."""
 
+    def place(self, trial: int) -> int:
+        """How many results come before the trial's: better ones, and equal ones that were there first."""
+
     def leave(self, trial: int) -> None:
         """The trial waits here no longer."""
 
@@ -81,6 +84,9 @@ class _Ordered:
         violation, y, _ = self._key[trial]
         return bisect_left(self._keys, (violation, y, -1))
 
+    def place(self, trial: int) -> int:
+        return bisect_left(self._keys, self._key[trial])
+
     def leave(self, trial: int) -> None:
         self._gone.add(trial)
 
@@ -115,6 +121,9 @@ class _Fronts:
         order = (self._results[index] for index in self._sorted())
         same = (place for place, (_, y_m, v) in enumerate(order) if v == mine[1] and np.array_equal(y_m, mine[0]))
         return next(same)
+
+    def place(self, trial: int) -> int:
+        return next(place for place, index in enumerate(self._sorted()) if self._results[index][0] == trial)
 
     def leave(self, trial: int) -> None:
         self._gone.add(trial)

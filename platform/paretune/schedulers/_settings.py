@@ -70,6 +70,28 @@ class Median(Settings):
     others: int = Field(default=5, ge=1)
 
 
+class PBT(Settings):
+    """Population based training: a population of trials, the worst of which go on as changed copies of the best.
+
+    Every `interval` (a tenth of the training unless given), the worst `quantile` of the `population` is replaced:
+    a new trial takes up the checkpoint of one of the best `quantile`, with other values of the parameters in `tune`
+    (all of them unless given). A value is drawn anew with the probability `resample`, else made a fifth smaller or
+    larger. Every report, or at least one before each interval, must come with a checkpoint.
+    """
+
+    scheduler: ClassVar[str] = "pbt"
+
+    population: int = Field(default=8, ge=2)
+    interval: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    quantile: float = Field(default=0.25, gt=0, le=0.5)
+    resample: float = Field(default=0.25, ge=0, le=1)
+    tune: list[str] | None = Field(default=None, min_length=1)
+
+    def share(self, members: int) -> int:
+        """How many of so many members the best, or the worst, are."""
+        return int(self.quantile * members + 1e-9)  # 0.1 * 30 is less than 3 in binary
+
+
 class OneEpochTopK(Settings):
     """Every trial trains up to `grace`; when all have, the best `keep` are trained to the end.
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from paretune.records import ENDINGS, Event, Report
-from paretune.schedulers._base import Decision, Training
+from paretune.schedulers._base import Decision, Scheduler, Training
 from paretune.schedulers._forecasts import Forecasts
 from paretune.schedulers._levels import levels, reached, whole
 from paretune.schedulers._rung import Rung, rung, usable
 from paretune.schedulers._settings import ASHA
 
 
-class AsynchronousHalving:
+class AsynchronousHalving(Scheduler):
     """A trial goes on past a rung when it is among the best 1/eta of those that came as far.
 
     Stopping, it is judged on arrival: equal results go on alike, and a rung of fewer than eta results stops nobody.

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from paretune.records import ENDINGS, Event, Metrics, Report
-from paretune.schedulers._base import Decision, Training
+from paretune.schedulers._base import Decision, Scheduler, Training
 from paretune.schedulers._forecasts import Forecasts
 from paretune.schedulers._levels import levels, whole
 from paretune.schedulers._rung import Rung, rung, usable
 from paretune.schedulers._settings import Hyperband
 
 
-class SynchronousHalving:
+class SynchronousHalving(Scheduler):
     """Of a rung's n trials the best n // eta go on (at least one), once all have come or ended.
 
     When no trial will be started any more, what a rung has is all it gets. A report beyond a rung counts there. Trials

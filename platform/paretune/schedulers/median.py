@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from paretune.records import Event, Report
-from paretune.schedulers._base import Decision, Training
+from paretune.schedulers._base import Decision, Scheduler, Training
 from paretune.schedulers._forecasts import Forecasts
 from paretune.schedulers._levels import levels
 from paretune.schedulers._rung import Rung, rung, usable
@@ -24,7 +24,7 @@ class _Running:
     sums: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
-class MedianRule:
+class MedianRule(Scheduler):
     """A trial ends when the mean of its reports so far is in the worse half of those at the same resource.
 
     The half is by value, and by non-domination where there are several objectives. (Vizier compares a trial's best

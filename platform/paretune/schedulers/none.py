@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from paretune.records import Event, Report
-from paretune.schedulers._base import Decision, Training
+from paretune.schedulers._base import Decision, Scheduler, Training
 from paretune.schedulers._settings import Settings
 
 
-class RunToCompletion:
+class RunToCompletion(Scheduler):
     """Decides nothing."""
 
     rungs = ()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from paretune.records import ENDINGS, Event, Report
-from paretune.schedulers._base import Decision, Training
+from paretune.schedulers._base import Decision, Scheduler, Training
 from paretune.schedulers._levels import whole
 from paretune.schedulers._rung import rung, usable
 from paretune.schedulers._settings import OneEpochTopK
 
 
-class OneEpochFirst:
+class OneEpochFirst(Scheduler):
     """Pauses every trial at the first rung; when all trials are there, or have ended, promotes the best ones."""
 
     Settings = OneEpochTopK

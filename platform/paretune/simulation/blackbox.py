@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from paretune.errors import InputError
 from paretune.log import Log, Trial
+from paretune.population import Stage
 from paretune.space import Choice, Config
 from paretune.study import StudySpec
 
@@ -23,8 +24,18 @@ class Blackbox(Protocol):
     def __call__(self, config: Config, resource: float, /) -> tuple[Mapping[str, float], float]:
         """The metrics reported at a resource, and the seconds it takes to get there from the beginning.
 
-        What it raises becomes a failed trial, an objective that is not finite a diverged one.
+        What it raises becomes a failed trial, an objective that is not finite a diverged one. A trial that goes on from
+        another one's checkpoint is asked for from there on, as if its own configuration had been used from the
+        beginning; a blackbox that knows better is `Staged`.
         """
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A training whose configuration changes on its way, as under `pbt`; a blackbox that is one is asked so."""
+
+    def along(self, stages: Sequence[Stage], resource: float, /) -> tuple[Mapping[str, float], float]:
+        """What a blackbox says of a training whose stages were these, the last of which goes on to the resource."""
 
 
 class Recorded:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from paretune import algorithms, schedulers, stopping
+from paretune import algorithms, population, schedulers, stopping
 from paretune.algorithms import Problem
 from paretune.engine import ahead, boundary
 from paretune.engine.course import Course
@@ -17,7 +17,7 @@ from paretune.engine.recorder import Recorder
 from paretune.errors import ReportError, SpecError
 from paretune.log import Trial
 from paretune.records import Ending, Metrics, Observation, Suggestion
-from paretune.simulation.blackbox import Blackbox
+from paretune.simulation.blackbox import Blackbox, Staged
 from paretune.simulation.faults import Faults
 from paretune.study import StudySpec
 
@@ -80,8 +80,7 @@ class Cluster:
         self._faults, self._reports = faults, sorted(reports)
         self._suggestion_s = suggestion_s
         instant = suggestion_s == 0  # there is no need to prepare any, then
-        concurrency, trials = spec.search.concurrency, spec.search.trials
-        self._ahead = ahead.Ahead(depth=0 if instant else ahead.depth(concurrency), trials=trials)
+        self._ahead = ahead.Ahead(depth=0 if instant else ahead.depth(spec.search.concurrency))
         self._thinks = False  # a suggestion is being computed: it stands in the queue
         self._algorithm = algorithms.create(spec.search.algorithm, problem)
         self._queue: list[tuple[float, int, _Next | Suggestion]] = []
@@ -129,7 +128,7 @@ class Cluster:
         self._think(wanted=False)
 
     def _suggested(self) -> Trial | None:
-        if self._course.used_up:
+        if self._course.room == 0:
             return None
         self._think(wanted=True)
         suggestion = self._ahead.take()
@@ -141,7 +140,7 @@ class Cluster:
     def _think(self, *, wanted: bool) -> None:
         """Begin to compute what is to be computed next, unless something is being computed already."""
         while not self._thinks:
-            coming = self._ahead.next(self._recorder.log, wanted=wanted)
+            coming = self._ahead.next(self._recorder.log, room=self._course.room, wanted=wanted)
             if coming is None:
                 return
             suggestion = self._computed(coming)
@@ -188,8 +187,8 @@ class Cluster:
             return
         try:
             if trial.id not in self._spent:
-                self._spent[trial.id] = self._blackbox(trial.config, trial.resource)[1] if trial.reports else 0.0
-            metrics, end_s = self._blackbox(trial.config, resource)
+                self._spent[trial.id] = self._train(trial, trial.resource)[1] if trial.resource else 0.0
+            metrics, end_s = self._train(trial, resource)
         except Exception as error:
             self._schedule(_Next(attempt, "failed", reason=f"{type(error).__name__}: {error}"))
             return
@@ -201,6 +200,11 @@ class Cluster:
             self._schedule(_Next(attempt, "failed", seconds, reason="a simulated failure"))
         else:
             self._schedule(_Next(attempt, "report", seconds, resource, metrics))
+
+    def _train(self, trial: Trial, resource: float) -> tuple[Metrics, float]:
+        if isinstance(self._blackbox, Staged):
+            return self._blackbox.along(population.stages(self._recorder.log, trial.id), resource)
+        return self._blackbox(trial.config, resource)
 
     def _schedule(self, coming: _Next) -> None:
         heapq.heappush(self._queue, (self.now_s + coming.seconds, next(self._order), coming))
