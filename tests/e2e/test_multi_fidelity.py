@@ -88,9 +88,17 @@ def test_hyperband_promotes_when_its_rungs_are_complete(tmp_path: Path) -> None:
     assert [trial.step for trial in ranked[:1]] == [EPOCHS]
 
 
-def test_copies_train_on_from_the_checkpoints_of_the_best(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_copies_train_on_from_the_checkpoints_of_the_best(tmp_path: Path, workers: int) -> None:
     """Through an interruption: each checkpoint holds which configurations trained it, epoch by epoch."""
-    chosen = spec(tmp_path, scheduler=pt.PBT(population=4, interval=3), algorithm="sobol", trials=6, concurrency=3)
+    chosen = spec(
+        tmp_path,
+        scheduler=pt.PBT(population=4, interval=3),
+        algorithm="sobol",
+        trials=6,
+        concurrency=3 // workers,
+        workers=workers,
+    )
     with pytest.raises(KeyboardInterrupt):
         run(chosen, train=loops.inheriting, listeners=[Probe({30: interrupt})])
     found = run(chosen, train=loops.inheriting)
