@@ -2,13 +2,15 @@
 
 A training loop asks for "train" and "val". "test" is for the one final evaluation, so every loader takes the split by
 name and prepares nothing else. Nothing is read or fetched when this module is imported: `digits` ships inside
-scikit-learn, the others come through pooch on first use, checked against the hash written here.
+scikit-learn, `python` is the standard library's own source, the others come through pooch on first use, checked against
+the hash written here.
 """
 
 from __future__ import annotations
 
 import gzip
 import os
+import sysconfig
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +26,7 @@ from paretune.errors import DataError, SpecError
 Split = Literal["train", "val", "test"]
 ImageSet = Literal["digits", "fashion_mnist"]
 SeriesSet = Literal["ETTh1", "ETTh2"]
+TextSet = Literal["python"]
 
 DATA_VARIABLE = "PARETUNE_DATA"
 
@@ -37,6 +40,14 @@ _FILES = {
     "train-labels-idx1-ubyte.gz": (_FASHION, "md5:25c81989df183df01b3e8a0aad5dffbe"),
     "t10k-images-idx3-ubyte.gz": (_FASHION, "md5:bef4ecab320f06d8554ea6380940ec79"),
     "t10k-labels-idx1-ubyte.gz": (_FASHION, "md5:bb300cfdad3c16e7a12a480ee83cd310"),
+}
+
+# Modules of the standard library that every platform has; whole files, so that no passage is cut between two splits.
+# Their text changes a little from one version of Python to the next.
+_PYTHON = {
+    "train": "contextlib csv heapq queue random sched textwrap",
+    "val": "pprint",
+    "test": "wave",
 }
 
 
@@ -78,6 +89,29 @@ class Windows:
         return Windows(self.series.to(device), self.seq_len, self.horizon)
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text cut into windows that do not overlap: `context` bytes to look at, and after each of them the next byte.
+
+    `content` is (n,) uint8; window i begins at byte i * context. The last bytes that fill no window are left out.
+    """
+
+    content: Tensor
+    context: int
+
+    def __len__(self) -> int:
+        return (len(self.content) - 1) // self.context
+
+    def __getitem__(self, index_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows by number: the bytes (B, T) int64 and the byte after each, (B, T) int64."""
+        steps = torch.arange(self.context + 1, device=self.content.device)
+        window = self.content[index_B[:, None] * self.context + steps].long()
+        return window[:, :-1], window[:, 1:]
+
+    def to(self, device: torch.device) -> Text:
+        return Text(self.content.to(device), self.context)
+
+
 def images(name: ImageSet, split: Split) -> Images:
     """One split of an image set.
 
@@ -105,6 +139,22 @@ def windows(name: SeriesSet, split: Split, *, seq_len: int, horizon: int) -> Win
     found = Windows(torch.from_numpy(part.astype(np.float32)), seq_len, horizon)
     if len(found) < 1:
         raise SpecError(f"datasets: {name}: seq_len {seq_len} + horizon {horizon} do not fit into the {split} months")
+    return found
+
+
+def text(name: TextSet, split: Split, *, context: int) -> Text:
+    """One split of a text as bytes. python: modules of the standard library, about 137 / 24 / 22 kB.
+
+    Raises SpecError when not even one window of `context` bytes and the byte after it fits into the split.
+    """
+    if name != "python":
+        raise SpecError(f"datasets: text must be python, got {name!r}")
+    if context < 1:
+        raise SpecError(f"datasets: context must be >= 1, got {context}")
+    content = _standard_library(split)
+    found = Text(torch.frombuffer(bytearray(content), dtype=torch.uint8), context)
+    if len(found) < 1:
+        raise SpecError(f"datasets: {name}: context {context} does not fit into the {len(content)} bytes of {split}")
     return found
 
 
@@ -188,3 +238,16 @@ def _ett(name: SeriesSet) -> npt.NDArray[np.float64]:
     if name not in ("ETTh1", "ETTh2"):
         raise SpecError(f"datasets: series must be ETTh1 or ETTh2, got {name!r}")
     return np.loadtxt(data_file(f"{name}.csv"), delimiter=",", skiprows=1, usecols=range(1, 8))
+
+
+@cache
+def _standard_library(split: Split) -> bytes:
+    """The source of a split's modules, one after the other.
+
+    Raises DataError where Python comes without its source.
+    """
+    folder = Path(sysconfig.get_path("stdlib"))
+    try:
+        return b"".join((folder / f"{module}.py").read_bytes() for module in _PYTHON[split].split())
+    except OSError as error:
+        raise DataError(f"datasets: python: the standard library's source cannot be read: {error}") from error

@@ -404,7 +404,7 @@ def test_parquet_is_not_for_a_terminal(run: Run, stored: StudySpec, monkeypatch:
 def test_trainables_lists_the_builtins(run: Run) -> None:
     code, out, _ = run("trainables")
     assert code == 0
-    assert {"cnn", "xpatch"} <= {line.split()[0] for line in out.splitlines() if line}
+    assert {"cnn", "transformer", "xpatch"} <= {line.split()[0] for line in out.splitlines() if line}
 
 
 def test_validate_says_all_is_well(run: Run, spec_file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import struct
 from pathlib import Path
 
@@ -32,6 +33,30 @@ def test_an_unknown_data_set_is_refused() -> None:
         datasets.images("cifar", "train")  # type: ignore[arg-type]
     with pytest.raises(SpecError, match="ETTh1 or ETTh2, got 'ETTm1'"):
         datasets.windows("ETTm1", "train", seq_len=4, horizon=2)  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="text must be python, got 'c'"):
+        datasets.text("c", "train", context=4)  # type: ignore[arg-type]
+
+
+def test_the_text_is_pythons_own_source_and_no_line_of_weight_is_in_two_splits() -> None:
+    import textwrap
+
+    parts = {split: datasets._standard_library(split) for split in ("train", "val", "test")}  # type: ignore[arg-type]
+    assert Path(textwrap.__file__).read_bytes() in parts["train"]
+    assert len(parts["train"]) > 100_000
+    passages = [set(part.split(b"\n\n")) for part in parts.values()]
+    for left, right in itertools.combinations(passages, 2):
+        assert all(len(passage) < 80 for passage in left & right)  # what they share is `import` and the like
+
+
+def test_windows_of_a_text_do_not_overlap_and_predict_the_byte_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "_standard_library", lambda split: b"abcdefghij")
+    found = datasets.text("python", "val", context=3)
+    assert len(found) == 3
+    inputs, targets = found[torch.tensor([2, 0])]
+    assert [bytes(row) for row in inputs.tolist()] == [b"ghi", b"abc"]
+    assert [bytes(row) for row in targets.tolist()] == [b"hij", b"bcd"]
+    with pytest.raises(SpecError, match="context 10 does not fit into the 10 bytes of val"):
+        datasets.text("python", "val", context=10)
 
 
 @pytest.fixture

@@ -16,13 +16,16 @@ CONFIG: dict[str, Any] = {"channels": 4, "hidden": 32, "batch_size": 64, "seed":
 
 FORECAST: dict[str, Any] = {"seq_len": 32, "horizon": 4, "patch_len": 8, "stride": 8, "batch_size": 2048, "lr": 1e-2}
 
-# run -> (config, run whose checkpoint it starts from); "forecast" is xPatch, the others are the CNN
+TEXT: dict[str, Any] = {"width": 16, "depth": 1, "heads": 2, "context": 32, "batch_size": 8}
+
+# run -> (config, run whose checkpoint it starts from); "forecast" is xPatch, "text" the transformer, the others the CNN
 RUNS: dict[str, tuple[dict[str, Any], str | None]] = {
     "plain": ({**CONFIG, "dropout": 0.0, "epochs": 2}, None),
     "straight": ({**CONFIG, "dropout": 0.4, "epochs": 2}, None),
     "half": ({**CONFIG, "dropout": 0.4, "epochs": 1}, None),
     "resumed": ({**CONFIG, "dropout": 0.4, "epochs": 2}, "half"),
     "forecast": ({**FORECAST, "seed": 1, "warmup_epochs": 1, "epochs": 2}, None),
+    "text": ({**TEXT, "seed": 1, "epochs": 2}, None),
 }
 
 
@@ -45,8 +48,9 @@ def train(run: str, rank: int, world: int, folder: Path) -> None:
     from ray.train import Checkpoint
     from torch.nn.parallel import DistributedDataParallel
 
-    from paretune.trainables import cnn, datasets, xpatch
+    from paretune.trainables import cnn, datasets, transformer, xpatch
 
+    loops = {"forecast": xpatch.train, "text": transformer.train}
     config, start = RUNS[run]
     resume = Checkpoint.from_directory(folder / start / "checkpoint") if start else None
     reports: list[dict[str, Any]] = []
@@ -66,7 +70,8 @@ def train(run: str, rank: int, world: int, folder: Path) -> None:
         patch.setattr(ray.train, "get_checkpoint", lambda: resume)
         patch.setattr(ray.train.torch, "prepare_model", DistributedDataParallel if world > 1 else lambda model: model)
         patch.setattr(datasets, "_ett", lambda name: series())
-        (xpatch if run == "forecast" else cnn).train(config)
+        patch.setattr(datasets, "_standard_library", lambda split: bytes(i * i % 251 for i in range(16 * 32 + 1)))
+        loops.get(run, cnn.train)(config)
     torch.save({"reports": reports, "draw": torch.rand(())}, folder / run / f"worker-{rank}.pt")
     if world > 1:
         dist.barrier()  # the next run may start from this one's checkpoint
@@ -82,7 +87,8 @@ def series() -> npt.NDArray[np.float64]:
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("one")
-    train("plain", 0, 1, folder)
+    for run in ("plain", "text"):
+        train(run, 0, 1, folder)
     return folder
 
 
@@ -110,6 +116,17 @@ def test_two_workers_train_the_same_model_as_one(one: Path, two: Path) -> None:
     for alone, shared in zip(reports(one / "plain", 0), reports(two / "plain", 0), strict=True):
         assert shared["val_error"] == pytest.approx(alone["val_error"], abs=1.5 / 360)
         assert shared["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-3)
+
+
+def test_two_workers_train_the_same_transformer_as_one(one: Path, two: Path) -> None:
+    for key, weight in weights(one / "text").items():
+        torch.testing.assert_close(weights(two / "text")[key], weight, rtol=1e-3, atol=1e-4)
+    for alone, left, right in zip(
+        *(reports(one / "text", 0), *(reports(two / "text", r) for r in (0, 1))), strict=True
+    ):
+        for metric in ("train_loss", "val_loss"):
+            assert left[metric] == right[metric] == pytest.approx(alone[metric], rel=1e-4)
+        assert left["peak_memory_mb"] == right["peak_memory_mb"]
 
 
 def test_every_worker_reports_the_reduced_metrics(two: Path) -> None:

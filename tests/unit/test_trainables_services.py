@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +21,10 @@ from paretune.errors import SpecError
 from paretune.train import (
     batch_indices,
     derive_seed,
+    forget_peak_memory,
     generator,
     latency_ms,
+    peak_memory_mb,
     read_settings,
     seed_everything,
     shuffled_batches,
@@ -148,3 +151,15 @@ def test_one_worker_needs_no_process_group() -> None:
     total = sum_over_ranks(values)
     assert torch.equal(total, values)
     assert total is not values
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux can reset the peak")
+def test_the_peak_memory_rises_with_a_tensor_and_can_be_forgotten() -> None:
+    cpu = torch.device("cpu")
+    forget_peak_memory(cpu)
+    before = peak_memory_mb(cpu)
+    torch.ones(25_000_000).sum()  # 100 MB, gone again
+    grown = peak_memory_mb(cpu)
+    assert 90 < grown - before < 150
+    forget_peak_memory(cpu)
+    assert peak_memory_mb(cpu) < grown - 90

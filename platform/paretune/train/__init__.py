@@ -1,4 +1,4 @@
-"""What a training loop may use: seeds, device, batches, reductions over ranks, exact checkpoints, latency.
+"""What a training loop may use: seeds, device, batches, reductions over ranks, exact checkpoints, latency, memory.
 
 Every helper works alike on one CPU worker, on CUDA and under DDP. Nothing here is required: a loop that paretune
 searches is an ordinary Ray Train loop. Names are imported on first use, so that importing this package does not
@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from paretune.train.checkpoint import restore, snapshot
     from paretune.train.device import training_device
     from paretune.train.latency import latency_ms
-    from paretune.train.ranks import share_buffers, sum_over_ranks, unwrap
+    from paretune.train.memory import forget_peak_memory, peak_memory_mb
+    from paretune.train.ranks import max_over_ranks, share_buffers, sum_over_ranks, unwrap
     from paretune.train.seed import derive_seed, generator, seed_everything, start_seed
     from paretune.train.settings import read_settings
 
 _MODULES = {
     "batch_indices": "batches",
     "derive_seed": "seed",
+    "forget_peak_memory": "memory",
     "generator": "seed",
     "latency_ms": "latency",
+    "max_over_ranks": "ranks",
+    "peak_memory_mb": "memory",
     "read_settings": "settings",
     "restore": "checkpoint",
     "seed_everything": "seed",
@@ -39,8 +43,11 @@ _MODULES = {
 __all__ = [
     "batch_indices",
     "derive_seed",
+    "forget_peak_memory",
     "generator",
     "latency_ms",
+    "max_over_ranks",
+    "peak_memory_mb",
     "read_settings",
     "restore",
     "seed_everything",

@@ -28,6 +28,14 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return total
 
 
+def max_over_ranks(values: Tensor) -> Tensor:
+    """The element-wise maximum of `values` over all workers, on every worker; a new tensor."""
+    largest = values.clone()
+    if world_size() > 1:
+        dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return largest
+
+
 def unwrap(model: nn.Module) -> nn.Module:
     """The module inside a DDP wrapper.
 
