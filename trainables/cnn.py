@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import ray.train
 import ray.train.torch
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from paretune.errors import SpecError
 from paretune.train import (
     batch_indices,
     latency_ms,
+    make_optimizer,
     read_settings,
     restore,
     shuffled_batches,
@@ -30,6 +30,7 @@ from paretune.train import (
     training_device,
     unwrap,
 )
+from paretune.train.optimizers import OptimizerName
 from paretune.trainables.datasets import Images, ImageSet, images
 
 CLASSES = 10
@@ -44,10 +45,10 @@ class CnnConfig:
     channels: int = 16  # of the first convolution; the second has twice as many
     hidden: int = 128
     dropout: float = 0.25
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     lr: float = 1e-3
     weight_decay: float = 1e-4
-    momentum: float = 0.9  # sgd only
+    momentum: float = 0.9  # of sgd and lars
     batch_size: int = 32  # images of one step over all workers
     epochs: int = 10
     seed: int | None = None
@@ -66,7 +67,13 @@ def train(config: Mapping[str, Any]) -> None:
     val_set = images(settings.dataset, "val").to(device)
 
     model = ray.train.torch.prepare_model(build(settings, side=train_set.pixels.shape[-1]))
-    optimizer = build_optimizer(model, settings)
+    optimizer = make_optimizer(
+        settings.optimizer,
+        model.parameters(),
+        lr=settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+    )
 
     for epoch in range(restore(model, optimizer), settings.epochs):
         started_s = time.perf_counter()
@@ -114,17 +121,6 @@ class Cnn(nn.Module):
 def build(settings: CnnConfig, *, side: int) -> Cnn:
     """The configured model on the CPU, for images of `side` x `side` pixels."""
     return Cnn(side=side, channels=settings.channels, hidden=settings.hidden, dropout=settings.dropout)
-
-
-def build_optimizer(model: nn.Module, settings: CnnConfig) -> torch.optim.Optimizer:
-    """AdamW, or SGD with momentum."""
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
-        )
-    raise SpecError(f"cnn: optimizer must be adamw or sgd, got {settings.optimizer!r}")
 
 
 def train_epoch(

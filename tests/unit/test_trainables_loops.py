@@ -20,7 +20,7 @@ from ray.train import Checkpoint, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from paretune import study
-from paretune.errors import SpecError
+from paretune.errors import SpecError, TrialStopped
 from paretune.trainables import cnn, datasets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +53,7 @@ class TrainSide:
         self.reports: list[dict[str, Any]] = []
         self.checkpoints: list[Checkpoint] = []
         self.resume_from: Checkpoint | None = None
+        self.stop_after: int | None = None  # reports
         monkeypatch.setattr(ray.train, "report", self.report)
         monkeypatch.setattr(ray.train, "get_checkpoint", lambda: self.resume_from)
         monkeypatch.setattr(ray.train.torch, "prepare_model", lambda model: model)
@@ -63,6 +64,8 @@ class TrainSide:
         shutil.copytree(checkpoint.path, kept)
         self.reports.append(metrics)
         self.checkpoints.append(Checkpoint.from_directory(kept))
+        if len(self.reports) == self.stop_after:
+            raise TrialStopped
 
     def weights(self, index: int = -1) -> dict[str, torch.Tensor]:
         state = torch.load(Path(self.checkpoints[index].path) / "state.pt", weights_only=True)
@@ -101,16 +104,18 @@ def same_weights(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("seed", [{"seed": 3}, {}], ids=["seed in config", "seeded by the platform"])
-def test_two_and_two_epochs_equal_four(name: str, seed: dict[str, int], train_side: TrainSide) -> None:
-    config = {**SMALL[name], **seed}
+def test_four_epochs_are_the_same_with_a_stop_after_two(name: str, seed: dict[str, int], train_side: TrainSide) -> None:
+    config = {**SMALL[name], **seed, "epochs": 4}
     torch.manual_seed(5)
-    loop(name)({**config, "epochs": 4})
+    loop(name)(config)
     torch.manual_seed(5)
-    loop(name)({**config, "epochs": 2})
+    train_side.stop_after = 4 + 2
+    with pytest.raises(TrialStopped):
+        loop(name)(config)
     train_side.resume_from = train_side.checkpoints[-1]
     for scramble in (random.seed, np.random.seed, torch.manual_seed):
         scramble(5)
-    loop(name)({**config, "epochs": 4})
+    loop(name)(config)
 
     assert [report["epoch"] for report in train_side.reports] == [1, 2, 3, 4, 1, 2, 3, 4]
     assert same_weights(train_side.weights(3), train_side.weights(7))
@@ -200,7 +205,7 @@ def test_momentum_matters_to_sgd_alone(train_side: TrainSide) -> None:
     weights = [train_side.weights(i) for i in range(4)]
     assert not same_weights(weights[0], weights[1])
     assert same_weights(weights[2], weights[3])
-    with pytest.raises(SpecError, match="adamw or sgd, got 'lion'"):
+    with pytest.raises(SpecError, match="one of adamw, lamb, lars, sgd, got 'lion'"):
         cnn.train({"optimizer": "lion"})
 
 

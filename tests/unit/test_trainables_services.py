@@ -20,6 +20,7 @@ import paretune.train
 from paretune.errors import SpecError
 from paretune.train import (
     batch_indices,
+    batches_per_epoch,
     derive_seed,
     forget_peak_memory,
     generator,
@@ -89,6 +90,7 @@ def test_derived_seeds_differ_by_stream() -> None:
 @given(size=st.integers(1, 200), batch_size=st.integers(1, 64), epoch=st.integers(0, 3))
 def test_an_epoch_visits_every_sample_once(size: int, batch_size: int, epoch: int) -> None:
     batches = list(shuffled_batches(size, batch_size, seed=0, epoch=epoch))
+    assert len(batches) == batches_per_epoch(size, batch_size)
     assert torch.cat(batches).sort().values.tolist() == list(range(size))
     assert all(len(batch) == batch_size for batch in batches[:-1])
     assert torch.cat(list(batch_indices(size, batch_size))).tolist() == list(range(size))
@@ -102,6 +104,7 @@ def test_workers_share_an_epoch(size: int, batch_size: int, workers: int) -> Non
         for rank in range(workers):
             patch.setattr("paretune.train.batches.rank", lambda rank=rank: rank)
             shards.append(list(shuffled_batches(size, batch_size, seed=0, epoch=0)))
+            assert len(shards[-1]) == batches_per_epoch(size, batch_size)
             validation.append(torch.cat([torch.empty(0, dtype=torch.int64), *batch_indices(size, batch_size)]))
     assert len({tuple(len(batch) for batch in shard) for shard in shards}) == 1  # DDP needs equal steps
     assert set(torch.cat([torch.cat(shard) for shard in shards]).tolist()) == set(range(size))

@@ -15,14 +15,21 @@ import ray.train
 import ray.train.torch
 import torch
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from paretune.train import (
     batch_indices,
+    batches_per_epoch,
     forget_peak_memory,
+    make_optimizer,
+    make_schedule,
     max_over_ranks,
+    parameter_groups,
     peak_memory_mb,
     read_settings,
     restore,
+    scaled_lr,
     shuffled_batches,
     snapshot,
     start_seed,
@@ -30,6 +37,8 @@ from paretune.train import (
     training_device,
     unwrap,
 )
+from paretune.train.optimizers import OptimizerName
+from paretune.train.schedule import Scaling, Schedule
 from paretune.trainables.datasets import Split, Text, TextSet, text
 from paretune.trainables.transformer.model import Positions, Transformer, next_byte_loss
 
@@ -46,10 +55,16 @@ class TransformerConfig:
     dropout: float = 0.0
     positions: Positions = "rope"
     tied: bool = False
-    lr: float = 3e-3
-    weight_decay: float = 0.1
+    optimizer: OptimizerName = "adamw"
+    lr: float = 3e-3  # for a batch of `base_batch_size`; the peak of the schedule
+    momentum: float = 0.9  # of sgd and lars
+    weight_decay: float = 0.1  # of the matrices
     clip: float = 1.0  # of the gradient's norm
+    schedule: Schedule = "cosine"
+    warmup: float = 0.05  # share of all steps
     batch_size: int = 16  # windows of one step over all workers
+    base_batch_size: int = 16
+    lr_scaling: Scaling = "sqrt"
     epochs: int = 10
     seed: int | None = None
 
@@ -69,12 +84,14 @@ def train(config: Mapping[str, Any]) -> None:
     val_set = load(settings, "val").to(device)
 
     model = ray.train.torch.prepare_model(build(settings))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer = build_optimizer(model, settings)
+    steps = settings.epochs * batches_per_epoch(len(train_set), settings.batch_size)
+    scheduler = make_schedule(optimizer, settings.schedule, steps=steps, warmup=settings.warmup)
     parameters = sum(p.numel() for p in model.parameters())
 
-    for epoch in range(restore(model, optimizer), settings.epochs):
+    for epoch in range(restore(model, optimizer, scheduler=scheduler), settings.epochs):
         started_s = time.perf_counter()
-        train_loss = train_epoch(model, optimizer, train_set, settings, seed=seed, epoch=epoch)
+        train_loss = train_epoch(model, optimizer, scheduler, train_set, settings, seed=seed, epoch=epoch)
         windows_per_s = len(train_set) / (time.perf_counter() - started_s)
         metrics = {
             "val_loss": text_loss(model, val_set),
@@ -85,7 +102,7 @@ def train(config: Mapping[str, Any]) -> None:
             "parameters": parameters,
             "epoch": epoch + 1,
         }
-        with snapshot(model, optimizer, epoch=epoch + 1) as checkpoint:
+        with snapshot(model, optimizer, epoch=epoch + 1, scheduler=scheduler) as checkpoint:
             ray.train.report(metrics, checkpoint=checkpoint)
 
 
@@ -107,9 +124,27 @@ def build(settings: TransformerConfig) -> Transformer:
     )
 
 
+def build_optimizer(model: nn.Module, settings: TransformerConfig) -> Optimizer:
+    """The configured optimizer at the rate that belongs to the batch; norms and biases are not decayed."""
+    lr = scaled_lr(
+        settings.lr,
+        settings.lr_scaling,
+        batch_size=settings.batch_size,
+        base_batch_size=settings.base_batch_size,
+    )
+    return make_optimizer(
+        settings.optimizer,
+        parameter_groups(model),
+        lr=lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+    )
+
+
 def train_epoch(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
+    scheduler: LRScheduler,
     data: Text,
     settings: TransformerConfig,
     *,
@@ -127,6 +162,7 @@ def train_epoch(
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         optimizer.step()
+        scheduler.step()
         total += torch.stack([loss.detach() * len(index_B), loss.new_tensor(len(index_B))])
     loss_sum, count = sum_over_ranks(total).tolist()
     return float(loss_sum / count)

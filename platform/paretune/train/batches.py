@@ -6,6 +6,7 @@ order is a pure function of (seed, epoch), which is what an exact resume needs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -27,6 +28,11 @@ def shuffled_batches(size: int, batch_size: int, *, seed: int, epoch: int) -> It
     workers = world_size()
     padded = order[torch.arange(-(-size // workers) * workers) % size]
     return iter(padded[rank() :: workers].split(_share(batch_size)))
+
+
+def batches_per_epoch(size: int, batch_size: int) -> int:
+    """How many batches `shuffled_batches` gives each worker: the optimizer steps of an epoch."""
+    return math.ceil(math.ceil(size / world_size()) / _share(batch_size))
 
 
 def batch_indices(size: int, batch_size: int) -> Iterator[Tensor]:
