@@ -16,7 +16,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from paretune.train import start_seed, training_device
+from paretune.train import Watch, start_seed, training_device
 from paretune.trainables.xpatch.loop import XPatchConfig, build, forecast_errors, load, train_epoch
 from paretune.trainables.xpatch.model import weighted_mae
 
@@ -49,9 +49,9 @@ def measure(settings: XPatchConfig, *, patience: int, touch_test: bool) -> None:
     model = build(settings, channels=train_set.series.shape[1]).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     best_mse, best_mae, best_epoch, best_weights = float("inf"), float("inf"), 0, model.state_dict()
-    started_s = time.perf_counter()
+    watch, started_s = Watch(), time.perf_counter()
     for epoch in range(settings.epochs):
-        loss = train_epoch(model, optimizer, train_set, settings, seed=seed, epoch=epoch)
+        loss = train_epoch(model, optimizer, train_set, settings, watch=watch, seed=seed, epoch=epoch)
         mse, mae = forecast_errors(model, val_set)
         if mse < best_mse:
             best_mse, best_mae, best_epoch = mse, mae, epoch + 1

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paretune.train import (
+    Watch,
     batch_indices,
     latency_ms,
     make_optimizer,
@@ -74,10 +75,11 @@ def train(config: Mapping[str, Any]) -> None:
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
     )
+    watch = Watch()
 
-    for epoch in range(restore(model, optimizer), settings.epochs):
+    for epoch in range(restore(model, optimizer, watch=watch), settings.epochs):
         started_s = time.perf_counter()
-        train_loss = train_epoch(model, optimizer, train_set, settings.batch_size, seed=seed, epoch=epoch)
+        train_loss = train_epoch(model, optimizer, train_set, settings.batch_size, watch=watch, seed=seed, epoch=epoch)
         train_s = time.perf_counter() - started_s
         val_error, val_loss = classification_errors(model, val_set)
         metrics = {
@@ -88,7 +90,7 @@ def train(config: Mapping[str, Any]) -> None:
             "epoch": epoch + 1,
             "samples_per_s": len(train_set) / train_s,
         }
-        with snapshot(model, optimizer, epoch=epoch + 1) as checkpoint:
+        with snapshot(model, optimizer, epoch=epoch + 1, watch=watch) as checkpoint:
             ray.train.report(metrics, checkpoint=checkpoint)
 
 
@@ -124,7 +126,14 @@ def build(settings: CnnConfig, *, side: int) -> Cnn:
 
 
 def train_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, data: Images, batch_size: int, *, seed: int, epoch: int
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: Images,
+    batch_size: int,
+    *,
+    watch: Watch,
+    seed: int,
+    epoch: int,
 ) -> float:
     """One pass over the training images; the mean cross-entropy over all workers."""
     device = data.pixels.device
@@ -136,7 +145,9 @@ def train_epoch(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        watch.step(loss)
         total += torch.stack([loss.detach() * len(rows_B), loss.new_tensor(len(rows_B))])
+    watch.look()
     loss_sum, count = sum_over_ranks(total).tolist()
     return float(loss_sum / count)
 

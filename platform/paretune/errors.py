@@ -19,6 +19,8 @@
     │   ├── FencedError            another writer took the study over
     │   └── SchemaError            tables written by another version of paretune
     ├── ReportError                a training loop reported something that cannot be used
+    ├── DivergedError              a training loop gives its trial up: status diverged, with this message
+    ├── StarvedError               a training loop that waits for its data most of the time
     └── StudyFailedError           the study could not go on (exit code 1)
 
 `TrialStopped` stands apart: it is not an error but the way a training loop is left when its trial is over.
@@ -108,6 +110,12 @@ class SchemaError(StoreError): ...
 
 
 class ReportError(ParetuneError): ...
+
+
+class DivergedError(ParetuneError): ...
+
+
+class StarvedError(ParetuneError): ...
 
 
 class StudyFailedError(ParetuneError): ...

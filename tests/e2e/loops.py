@@ -136,6 +136,20 @@ def one_rank_fails(config: dict[str, Any]) -> None:
     ray.train.report({"error": total.item(), "cost": float(config["width"]), "pid": os.getpid()})
 
 
+def watched(config: dict[str, Any]) -> None:
+    """In wide trials the sixth loss of rank 1 is infinite; the ranks look at theirs together after every fourth."""
+    import math
+
+    import ray.train
+
+    from paretune.train import Rules, Watch
+
+    watch, rank = Watch(Rules(every=4)), ray.train.get_context().get_world_rank()
+    for step in range(1, 9):
+        watch.step(math.inf if config["width"] > 16 and rank == 1 and step == 6 else 1.0)
+    ray.train.report({"error": 1.0, "cost": float(config["width"]), "pid": os.getpid()})
+
+
 def killed_once(config: dict[str, Any]) -> None:
     """The second epoch of the first trial kills its last rank with SIGKILL, once."""
     import ray.train

@@ -128,6 +128,15 @@ def test_one_failing_rank_fails_its_trial_and_no_other(tmp_path: Path) -> None:
     assert all("rank 1 ran out of luck" in str(study.log.trials[i].reason) for i in wide)
 
 
+def test_watchers_end_a_trial_on_all_ranks_at_once(tmp_path: Path) -> None:
+    """Rank 1 alone meets an infinite loss: the trial has diverged, and the workers go on with the next one."""
+    study = search(loops.watched, tmp_path, workers=2, trials=4)
+    ends = {trial.id: (trial.status, trial.reason) for trial in study.trials}
+    diverged = ("diverged", "the loss is inf at step 6")
+    assert ends == {i: diverged if i == 2 else ("completed", None) for i in range(4)}
+    assert len({trial.metrics["pid"] for trial in study.trials if trial.id != 2}) == 1, "the workers were not restarted"
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_worker_is_replaced_and_its_trial_continues(tmp_path: Path, workers: int) -> None:
     marker = tmp_path / "killed"

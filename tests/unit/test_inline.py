@@ -18,6 +18,7 @@ from paretune.engine import loop
 from paretune.engine.inline import InlineRun
 from paretune.engine.messages import Ended, Reported, Setup, Task
 from paretune.engine.tune_adapters import trial_seed
+from paretune.errors import DivergedError
 from paretune.objective import Objectives
 
 
@@ -107,6 +108,16 @@ def test_sys_exit_is_a_failure_too(tmp_path: Path) -> None:
     assert ended.reason == "the training function called sys.exit(3)"
 
 
+def test_a_loop_may_give_its_trial_up_as_diverged(tmp_path: Path) -> None:
+    def train(config: dict[str, Any]) -> None:
+        ray.train.report({"e": 1.0})
+        raise DivergedError("the reward has collapsed")
+
+    run = start(train, tmp_path)
+    run.advance()
+    assert run.advance() == Ended(trial=4, attempt=0, status="diverged", reason="the reward has collapsed")
+
+
 def test_checkpoints_are_copied_and_handed_back(tmp_path: Path) -> None:
     def train(config: dict[str, Any]) -> None:
         last = ray.train.get_checkpoint()
@@ -155,10 +166,11 @@ def test_trial_seeds_differ_between_trials_and_studies() -> None:
 
 def test_a_function_that_cannot_be_loaded_fails_with_the_reason() -> None:
     code = cloudpickle.dumps(counting).replace(b"test_inline", b"tost_inline")
-    reason, trace = loop.run(loop.load(code, ()), {}, seed=0)
-    assert reason is not None
-    assert "cannot be loaded on this worker: ModuleNotFoundError" in reason
-    assert trace is not None
+    outcome = loop.run(loop.load(code, ()), {}, seed=0)
+    assert outcome.status == "failed"
+    assert outcome.reason is not None
+    assert "cannot be loaded on this worker: ModuleNotFoundError" in outcome.reason
+    assert outcome.traceback is not None
 
 
 def test_where_others_go_on_from_it_a_trial_must_have_saved_a_checkpoint(tmp_path: Path) -> None:

@@ -19,13 +19,12 @@ from torch import Tensor, nn
 import paretune.train
 from paretune.errors import SpecError
 from paretune.train import (
+    PeakMemory,
     batch_indices,
     batches_per_epoch,
     derive_seed,
-    forget_peak_memory,
     generator,
     latency_ms,
-    peak_memory_mb,
     read_settings,
     seed_everything,
     shuffled_batches,
@@ -157,12 +156,11 @@ def test_one_worker_needs_no_process_group() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux can reset the peak")
-def test_the_peak_memory_rises_with_a_tensor_and_can_be_forgotten() -> None:
+def test_the_peak_memory_rises_with_a_tensor_and_is_counted_anew() -> None:
     cpu = torch.device("cpu")
-    forget_peak_memory(cpu)
-    before = peak_memory_mb(cpu)
+    memory = PeakMemory(cpu)
+    before = memory.read_bytes()
     torch.ones(25_000_000).sum()  # 100 MB, gone again
-    grown = peak_memory_mb(cpu)
-    assert 90 < grown - before < 150
-    forget_peak_memory(cpu)
-    assert peak_memory_mb(cpu) < grown - 90
+    grown = memory.read_bytes()
+    assert 90e6 < grown - before < 150e6
+    assert PeakMemory(cpu).read_bytes() < grown - 90e6

@@ -19,14 +19,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from paretune.train import (
+    PeakMemory,
+    Watch,
     batch_indices,
     batches_per_epoch,
-    forget_peak_memory,
     make_optimizer,
     make_schedule,
     max_over_ranks,
     parameter_groups,
-    peak_memory_mb,
     read_settings,
     restore,
     scaled_lr,
@@ -79,7 +79,7 @@ def train(config: Mapping[str, Any]) -> None:
     settings = read_settings(TransformerConfig, config)
     seed = start_seed(settings.seed)
     device = training_device()
-    forget_peak_memory(device)
+    memory, watch = PeakMemory(device), Watch()
     train_set = load(settings, "train").to(device)
     val_set = load(settings, "val").to(device)
 
@@ -89,20 +89,20 @@ def train(config: Mapping[str, Any]) -> None:
     scheduler = make_schedule(optimizer, settings.schedule, steps=steps, warmup=settings.warmup)
     parameters = sum(p.numel() for p in model.parameters())
 
-    for epoch in range(restore(model, optimizer, scheduler=scheduler), settings.epochs):
+    for epoch in range(restore(model, optimizer, scheduler=scheduler, watch=watch), settings.epochs):
         started_s = time.perf_counter()
-        train_loss = train_epoch(model, optimizer, scheduler, train_set, settings, seed=seed, epoch=epoch)
+        train_loss = train_epoch(model, optimizer, scheduler, train_set, settings, watch=watch, seed=seed, epoch=epoch)
         windows_per_s = len(train_set) / (time.perf_counter() - started_s)
         metrics = {
             "val_loss": text_loss(model, val_set),
             "train_loss": train_loss,
             "tokens_per_s": windows_per_s * settings.context,
             "samples_per_s": windows_per_s,
-            "peak_memory_mb": max_over_ranks(torch.tensor(peak_memory_mb(device), device=device)).item(),
+            "peak_memory_mb": max_over_ranks(torch.tensor(memory.read_bytes(), device=device)).item() / 1e6,
             "parameters": parameters,
             "epoch": epoch + 1,
         }
-        with snapshot(model, optimizer, epoch=epoch + 1, scheduler=scheduler) as checkpoint:
+        with snapshot(model, optimizer, epoch=epoch + 1, scheduler=scheduler, watch=watch) as checkpoint:
             ray.train.report(metrics, checkpoint=checkpoint)
 
 
@@ -148,6 +148,7 @@ def train_epoch(
     data: Text,
     settings: TransformerConfig,
     *,
+    watch: Watch,
     seed: int,
     epoch: int,
 ) -> float:
@@ -160,10 +161,12 @@ def train_epoch(
         loss = next_byte_loss(model(bytes_BT), next_BT)
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         optimizer.step()
         scheduler.step()
+        watch.step(loss, grad_norm=norm)
         total += torch.stack([loss.detach() * len(index_B), loss.new_tensor(len(index_B))])
+    watch.look()
     loss_sum, count = sum_over_ranks(total).tolist()
     return float(loss_sum / count)
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from paretune.train import (
+    Watch,
     batch_indices,
     read_settings,
     restore,
@@ -62,11 +63,12 @@ def train(config: Mapping[str, Any]) -> None:
 
     model = ray.train.torch.prepare_model(build(settings, channels=train_set.series.shape[1]))
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    watch = Watch()
     parameters = sum(p.numel() for p in model.parameters())
 
-    for epoch in range(restore(model, optimizer), settings.epochs):
+    for epoch in range(restore(model, optimizer, watch=watch), settings.epochs):
         started_s = time.perf_counter()
-        train_loss = train_epoch(model, optimizer, train_set, settings, seed=seed, epoch=epoch)
+        train_loss = train_epoch(model, optimizer, train_set, settings, watch=watch, seed=seed, epoch=epoch)
         train_s = time.perf_counter() - started_s
         val_mse, val_mae = forecast_errors(model, val_set)
         metrics = {
@@ -77,7 +79,7 @@ def train(config: Mapping[str, Any]) -> None:
             "epoch": epoch + 1,
             "samples_per_s": len(train_set) / train_s,
         }
-        with snapshot(model, optimizer, epoch=epoch + 1) as checkpoint:
+        with snapshot(model, optimizer, epoch=epoch + 1, watch=watch) as checkpoint:
             ray.train.report(metrics, checkpoint=checkpoint)
 
 
@@ -114,6 +116,7 @@ def train_epoch(
     data: Windows,
     settings: XPatchConfig,
     *,
+    watch: Watch,
     seed: int,
     epoch: int,
 ) -> float:
@@ -130,7 +133,9 @@ def train_epoch(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        watch.step(loss)
         total += torch.stack([loss.detach() * len(index_B), loss.new_tensor(len(index_B))])
+    watch.look()
     loss_sum, count = sum_over_ranks(total).tolist()
     return float(loss_sum / count)
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from paretune.engine import boundary
-from paretune.engine.messages import Decision, Ended, Message, RankReport, Reported, Restarted, Setup, Task
+from paretune.engine.messages import Decision, Ended, Message, Outcome, RankReport, Reported, Restarted, Setup, Task
 from paretune.errors import ParetuneError
-from paretune.records import Ending
+from paretune.records import Metrics
 
 GRACE_S = 10.0
 """How long the other ranks may take to end once one has failed, before the group is restarted."""
@@ -41,13 +41,13 @@ class _Run:
     task: Task
     waiting: dict[int, RankReport] = field(default_factory=dict)
     decision: asyncio.Future[Decision | str] | None = None
-    outcomes: dict[int, tuple[str | None, str | None]] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
     through: asyncio.Future[Literal["next", "restart"]] | None = None
     started: set[int] = field(default_factory=set)
     delivered: bool = False  # the trial actor has the report that the ranks wait with
     told_end: bool = False
     cancelled: bool = False
-    ending: tuple[Ending, str | None, dict[str, float]] | None = None
+    ending: tuple[Outcome, Metrics] | None = None
 
 
 class Gang:
@@ -157,7 +157,7 @@ class Gang:
             self._complete_report(run)
         return await decision
 
-    async def finished(self, rank: int, key: tuple[int, int], reason: str | None, trace: str | None) -> str:
+    async def finished(self, rank: int, key: tuple[int, int], outcome: Outcome) -> str:
         """The rank's loop is over; wait for the others. Returns "next", or "restart" when they do not come."""
         run = self._run
         if run is None or (run.task.trial, run.task.attempt) != key:
@@ -165,14 +165,14 @@ class Gang:
         if run.through is None:
             run.through = asyncio.get_running_loop().create_future()
         through = run.through
-        run.outcomes[rank] = (reason, trace)
-        if run.waiting and reason is None and not run.cancelled and run.ending is None:
+        if run.waiting and outcome.reason is None and not run.cancelled and run.ending is None:
             others = ", ".join(map(str, sorted(run.waiting)))
             reason = f"rank {rank} returned while rank {others} waits in ray.train.report: every rank must report alike"
-            run.outcomes[rank] = (reason, None)
+            outcome = Outcome("failed", reason)
+        run.outcomes[rank] = outcome
         if len(run.outcomes) == self._setup.workers:
             self._conclude(run, "next")
-        elif reason is not None or run.cancelled or run.ending is not None:
+        elif outcome.reason is not None or run.cancelled or run.ending is not None:
             self._release(run, "stop")
             self._tell_end(run)
             asyncio.get_running_loop().call_later(GRACE_S, self._conclude, run, "restart")
@@ -187,7 +187,7 @@ class Gang:
         if first.error is not None:
             self._release(run, first.error)
         elif first.diverged is not None:
-            run.ending = ("diverged", first.diverged, first.metrics)
+            run.ending = (Outcome("diverged", first.diverged), first.metrics)
             self._release(run, "stop")
         elif missing is not None:
             self._release(run, str(missing))
@@ -226,19 +226,17 @@ class Gang:
         if run.told_end or run.cancelled:
             return
         run.told_end = True
-        failures = [outcome for _, outcome in sorted(run.outcomes.items()) if outcome[0] is not None]
-        reason, trace = failures[0] if failures else (None, None)
-        status: Ending = "completed" if reason is None else "failed"
-        metrics: dict[str, float] | None = None
+        bad = (outcome for _, outcome in sorted(run.outcomes.items()) if outcome.reason is not None)
+        outcome, metrics = next(bad, Outcome("completed")), None
         if run.ending is not None:
-            (status, reason, metrics), trace = run.ending, None
+            outcome, metrics = run.ending
         self._inbox.put_nowait(
             Ended(
                 trial=run.task.trial,
                 attempt=run.task.attempt,
-                status=status,
-                reason=reason,
-                traceback=trace,
+                status=outcome.status,
+                reason=outcome.reason,
+                traceback=outcome.traceback,
                 metrics=metrics,
             )
         )

@@ -57,10 +57,10 @@ def _worker_main(config: dict[str, Any]) -> None:
 def _run_task(setup: Setup, task: Task, *, rank: int, gang: Any, train: Any) -> str:
     member = _Member(setup, task, rank=rank, gang=gang)
     with _seam.in_worker(member):
-        reason, trace = loop.run(train, {**setup.constants, **task.config}, seed=task.seed)
-    if reason is None and member.step == task.inherited:
-        reason = "the training function returned without a single ray.train.report"
-    answer: str = ray.get(gang.finished.remote(rank, (task.trial, task.attempt), reason, trace))
+        outcome = loop.run(train, {**setup.constants, **task.config}, seed=task.seed)
+    if outcome.reason is None and member.step == task.inherited:
+        outcome = loop.SILENT
+    answer: str = ray.get(gang.finished.remote(rank, (task.trial, task.attempt), outcome))
     return answer
 
 

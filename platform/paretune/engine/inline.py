@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from paretune.engine import _seam, boundary, checkpoints, loop
-from paretune.engine.messages import Ended, Message, Reported, Setup, Task
+from paretune.engine.messages import Ended, Message, Outcome, Reported, Setup, Task
 from paretune.errors import TrialStopped
 
 if TYPE_CHECKING:
@@ -51,18 +51,23 @@ class InlineRun:
         config = {**self._setup.constants, **self._task.config}
         _ensure_process_group()
         with _seam.inline(self, study=self._setup.study):
-            reason, trace = loop.run(self._train, config, seed=self._task.seed)
-        self._messages.put(self._ended(reason, trace))
+            outcome = loop.run(self._train, config, seed=self._task.seed)
+        self._messages.put(self._ended(outcome))
 
-    def _ended(self, reason: str | None, trace: str | None) -> Ended:
+    def _ended(self, outcome: Outcome) -> Ended:
         trial, attempt = self._task.trial, self._task.attempt
         if self._diverged is not None:
             why, metrics = self._diverged
             return Ended(trial=trial, attempt=attempt, status="diverged", reason=why, metrics=metrics)
-        if reason is None and self._step == self._task.inherited:
-            reason = "the training function returned without a single ray.train.report"
-        status = "completed" if reason is None else "failed"
-        return Ended(trial=trial, attempt=attempt, status=status, reason=reason, traceback=trace)  # type: ignore[arg-type]
+        if outcome.reason is None and self._step == self._task.inherited:
+            outcome = loop.SILENT
+        return Ended(
+            trial=trial,
+            attempt=attempt,
+            status=outcome.status,
+            reason=outcome.reason,
+            traceback=outcome.traceback,
+        )
 
     def report(self, metrics: dict[str, Any], checkpoint: Checkpoint | None) -> None:
         """Behind `ray.train.report`: hand over, then wait for the decision."""

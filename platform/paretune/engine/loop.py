@@ -18,31 +18,33 @@ import cloudpickle
 import numpy as np
 import torch
 
-from paretune.errors import ReportError, TrainableError, TrialStopped
+from paretune.engine.messages import Outcome
+from paretune.errors import DivergedError, ReportError, StarvedError, TrainableError, TrialStopped
 
 TrainFunction = Callable[[dict[str, Any]], Any]
 
+SILENT = Outcome("failed", "the training function returned without a single ray.train.report")
+"""What a loop that came to its end, but never reported, is taken for."""
 
-def run(train: TrainFunction, config: dict[str, Any], *, seed: int) -> tuple[str | None, str | None]:
-    """Call the training function.
 
-    Returns:
-        (None, None) when it came to its end or was stopped, else one line that says what went wrong and the traceback,
-        which begins in the user's code.
-    """
+def run(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
+    """Call the training function; one that was stopped has completed what was asked of it."""
     with _clean_process(seed):
         try:
             train(config)
         except TrialStopped:
-            return None, None
-        except ReportError as error:
-            return str(error), traceback.format_exc()
+            return Outcome("completed")
+        except DivergedError as error:
+            return Outcome("diverged", str(error))
+        except (ReportError, StarvedError) as error:
+            return Outcome("failed", str(error), traceback.format_exc())
         except Exception as error:
             line = traceback.format_exception_only(error)[-1].strip()
-            return line, _from_user_code(error)
+            return Outcome("failed", line, _from_user_code(error))
         except SystemExit as error:
-            return f"the training function called sys.exit({error.code!r})", traceback.format_exc()
-    return None, None
+            line = f"the training function called sys.exit({error.code!r})"
+            return Outcome("failed", line, traceback.format_exc())
+    return Outcome("completed")
 
 
 @contextmanager

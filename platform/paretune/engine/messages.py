@@ -90,6 +90,18 @@ class Ended:
     metrics: Metrics | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a training loop ended in one process.
+
+    `reason` is one line, and a hint, that says what went wrong (None: nothing); `traceback` begins in the user's code.
+    """
+
+    status: Ending
+    reason: str | None = None
+    traceback: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankReport:
     """One rank's share in a report; rank 0's numbers count."""

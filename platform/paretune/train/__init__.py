@@ -1,4 +1,4 @@
-"""What a training loop may use: seeds, batches, optimizers, schedules, sums over ranks, exact checkpoints, latency.
+"""What a training loop may use: seeds, batches, optimizers, schedules, watchers, sums over ranks, checkpoints, latency.
 
 Every helper works alike on one CPU worker, on CUDA and under DDP. Nothing here is required: a loop that paretune
 searches is an ordinary Ray Train loop. Names are imported on first use, so that importing this package does not
@@ -15,27 +15,29 @@ if TYPE_CHECKING:
     from paretune.train.checkpoint import restore, snapshot
     from paretune.train.device import training_device
     from paretune.train.latency import latency_ms
-    from paretune.train.memory import forget_peak_memory, peak_memory_mb
+    from paretune.train.memory import PeakMemory
     from paretune.train.optimizers import Lamb, Lars, make_optimizer, parameter_groups
     from paretune.train.ranks import max_over_ranks, share_buffers, sum_over_ranks, unwrap
     from paretune.train.schedule import make_schedule, scaled_lr
     from paretune.train.seed import derive_seed, generator, seed_everything, start_seed
     from paretune.train.settings import read_settings
+    from paretune.train.watch import Rules, Watch
 
 _MODULES = {
     "Lamb": "optimizers",
     "Lars": "optimizers",
+    "PeakMemory": "memory",
+    "Rules": "watch",
+    "Watch": "watch",
     "batch_indices": "batches",
     "batches_per_epoch": "batches",
     "derive_seed": "seed",
-    "forget_peak_memory": "memory",
     "generator": "seed",
     "latency_ms": "latency",
     "make_optimizer": "optimizers",
     "make_schedule": "schedule",
     "max_over_ranks": "ranks",
     "parameter_groups": "optimizers",
-    "peak_memory_mb": "memory",
     "read_settings": "settings",
     "restore": "checkpoint",
     "scaled_lr": "schedule",
@@ -52,17 +54,18 @@ _MODULES = {
 __all__ = [
     "Lamb",
     "Lars",
+    "PeakMemory",
+    "Rules",
+    "Watch",
     "batch_indices",
     "batches_per_epoch",
     "derive_seed",
-    "forget_peak_memory",
     "generator",
     "latency_ms",
     "make_optimizer",
     "make_schedule",
     "max_over_ranks",
     "parameter_groups",
-    "peak_memory_mb",
     "read_settings",
     "restore",
     "scaled_lr",

@@ -22,7 +22,7 @@ _FILE = "state.pt"
 
 
 class Stateful(Protocol):
-    """What optimizers and learning-rate schedulers have in common."""
+    """What optimizers, learning-rate schedulers and watchers have in common."""
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
@@ -30,7 +30,12 @@ class Stateful(Protocol):
 
 @contextmanager
 def snapshot(
-    model: nn.Module, optimizer: Stateful, *, epoch: int, scheduler: Stateful | None = None
+    model: nn.Module,
+    optimizer: Stateful,
+    *,
+    epoch: int,
+    scheduler: Stateful | None = None,
+    watch: Stateful | None = None,
 ) -> Iterator[Checkpoint | None]:
     """Yield a checkpoint of the state after `epoch` finished epochs; its folder lives until the block ends.
 
@@ -49,6 +54,7 @@ def snapshot(
         "model": unwrap(model).state_dict(),
         "optimizer": optimizer.state_dict(),
         "scheduler": scheduler.state_dict() if scheduler is not None else None,
+        "watch": watch.state_dict() if watch is not None else None,
         "rng": rng,
     }
     with tempfile.TemporaryDirectory(prefix="paretune-checkpoint-") as folder:
@@ -56,7 +62,9 @@ def snapshot(
         yield Checkpoint.from_directory(folder)
 
 
-def restore(model: nn.Module, optimizer: Stateful, *, scheduler: Stateful | None = None) -> int:
+def restore(
+    model: nn.Module, optimizer: Stateful, *, scheduler: Stateful | None = None, watch: Stateful | None = None
+) -> int:
     """Load the checkpoint that Ray Train hands this trial, if any; return the number of finished epochs, else 0.
 
     Call it when everything is built and seeded, right before the loop over epochs. Exact when the number of workers
@@ -71,6 +79,8 @@ def restore(model: nn.Module, optimizer: Stateful, *, scheduler: Stateful | None
     optimizer.load_state_dict(state["optimizer"])
     if scheduler is not None:
         scheduler.load_state_dict(state["scheduler"])
+    if watch is not None:
+        watch.load_state_dict(state["watch"])
     _load_rng(state["rng"])
     return int(state["epoch"])
 
