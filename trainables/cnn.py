@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paretune.train import (
+    Specimen,
     Watch,
     batch_indices,
     latency_ms,
@@ -68,13 +69,7 @@ def train(config: Mapping[str, Any]) -> None:
     val_set = images(settings.dataset, "val").to(device)
 
     model = ray.train.torch.prepare_model(build(settings, side=train_set.pixels.shape[-1]))
-    optimizer = make_optimizer(
-        settings.optimizer,
-        model.parameters(),
-        lr=settings.lr,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-    )
+    optimizer = build_optimizer(model, settings)
     watch = Watch()
 
     for epoch in range(restore(model, optimizer, watch=watch), settings.epochs):
@@ -92,6 +87,21 @@ def train(config: Mapping[str, Any]) -> None:
         }
         with snapshot(model, optimizer, epoch=epoch + 1, watch=watch) as checkpoint:
             ray.train.report(metrics, checkpoint=checkpoint)
+
+
+def preflight(config: Mapping[str, Any]) -> Specimen:
+    """What `train` trains with, for `paretune preflight`."""
+    settings = read_settings(CnnConfig, config)
+    train_set = images(settings.dataset, "train")
+    return Specimen(
+        model=lambda: build(settings, side=train_set.pixels.shape[-1]),
+        optimizer=lambda model: build_optimizer(model, settings),
+        loss=functional.cross_entropy,
+        train=train_set,
+        val=images(settings.dataset, "val"),
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+    )
 
 
 class Cnn(nn.Module):
@@ -125,6 +135,17 @@ def build(settings: CnnConfig, *, side: int) -> Cnn:
     return Cnn(side=side, channels=settings.channels, hidden=settings.hidden, dropout=settings.dropout)
 
 
+def build_optimizer(model: nn.Module, settings: CnnConfig) -> torch.optim.Optimizer:
+    """The configured optimizer."""
+    return make_optimizer(
+        settings.optimizer,
+        model.parameters(),
+        lr=settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+    )
+
+
 def train_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -140,13 +161,13 @@ def train_epoch(
     total = torch.zeros(2, device=device)  # sum of losses, images
     model.train()
     for index_B in shuffled_batches(len(data), batch_size, seed=seed, epoch=epoch):
-        rows_B = index_B.to(device)
-        loss = functional.cross_entropy(model(data.pixels[rows_B]), data.labels[rows_B])
+        pixels_B1HW, labels_B = data[index_B.to(device)]
+        loss = functional.cross_entropy(model(pixels_B1HW), labels_B)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         watch.step(loss)
-        total += torch.stack([loss.detach() * len(rows_B), loss.new_tensor(len(rows_B))])
+        total += torch.stack([loss.detach() * len(index_B), loss.new_tensor(len(index_B))])
     watch.look()
     loss_sum, count = sum_over_ranks(total).tolist()
     return float(loss_sum / count)
@@ -158,10 +179,10 @@ def classification_errors(model: nn.Module, data: Images, *, batch_size: int = 1
     inner = unwrap(model).eval()
     total = torch.zeros(3, dtype=torch.float64, device=data.pixels.device)  # wrong, sum of losses, images
     for index_B in batch_indices(len(data), batch_size):
-        rows_B = index_B.to(data.pixels.device)
-        scores_BK, labels_B = inner(data.pixels[rows_B]), data.labels[rows_B]
+        pixels_B1HW, labels_B = data[index_B.to(data.pixels.device)]
+        scores_BK = inner(pixels_B1HW)
         wrong = (scores_BK.argmax(dim=1) != labels_B).sum().double()
         loss = functional.cross_entropy(scores_BK, labels_B, reduction="sum").double()
-        total += torch.stack([wrong, loss, loss.new_tensor(len(rows_B))])
+        total += torch.stack([wrong, loss, loss.new_tensor(len(index_B))])
     wrong_sum, loss_sum, count = sum_over_ranks(total).tolist()
     return wrong_sum / count, loss_sum / count

@@ -61,6 +61,10 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, index_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Images by number: pixels (B, 1, height, width) and labels (B,)."""
+        return self.pixels[index_B], self.labels[index_B]
+
     def to(self, device: torch.device) -> Images:
         return Images(self.pixels.to(device), self.labels.to(device))
 

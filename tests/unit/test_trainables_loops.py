@@ -21,6 +21,7 @@ from ray.train.torch import TorchTrainer
 
 from paretune import study
 from paretune.errors import SpecError, TrialStopped
+from paretune.train import start_seed
 from paretune.trainables import cnn, datasets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,6 +182,21 @@ def test_the_search_space_fits_the_loop(name: str, train_side: TrainSide) -> Non
         config = {**spec.constants(), **spec.space.decode(np.full(len(spec.space), unit))}
         loop(name)({**config, **{k: v for k, v in SMALL[name].items() if k not in spec.space}, "epochs": 1})
     assert set(spec.objectives.names) <= set(train_side.reports[-1])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_preflight_trains_what_the_loop_trains(name: str, train_side: TrainSide) -> None:
+    """One step of a one-batch epoch, on all samples: the loop reports the very loss of the specimen's fresh model."""
+    config = {**SMALL[name], "batch_size": 10**6, "dropout": 0.0, "epochs": 1, "seed": 0}
+    if name == "xpatch":
+        del config["dropout"]
+    specimen = sys.modules[loop(name).__module__].preflight(config)  # type: ignore[attr-defined]
+    loop(name)(config)
+    start_seed(0)
+    inputs, targets = specimen.train[torch.arange(len(specimen.train))]
+    expected = specimen.loss(specimen.model()(inputs), targets).item()
+    assert train_side.reports[0]["train_loss"] == pytest.approx(expected, rel=1e-4)
+    assert (specimen.batch_size, specimen.epochs) == (10**6, 1)
 
 
 def test_the_cnn_learns_the_digits(train_side: TrainSide) -> None:

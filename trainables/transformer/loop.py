@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from paretune.train import (
     PeakMemory,
+    Specimen,
     Watch,
     batch_indices,
     batches_per_epoch,
@@ -104,6 +105,20 @@ def train(config: Mapping[str, Any]) -> None:
         }
         with snapshot(model, optimizer, epoch=epoch + 1, scheduler=scheduler, watch=watch) as checkpoint:
             ray.train.report(metrics, checkpoint=checkpoint)
+
+
+def preflight(config: Mapping[str, Any]) -> Specimen:
+    """What `train` trains with, for `paretune preflight`; at the peak of the learning rate."""
+    settings = read_settings(TransformerConfig, config)
+    return Specimen(
+        model=lambda: build(settings),
+        optimizer=lambda model: build_optimizer(model, settings),
+        loss=next_byte_loss,
+        train=load(settings, "train"),
+        val=load(settings, "val"),
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+    )
 
 
 def load(settings: TransformerConfig, split: Split) -> Text:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from paretune.train import (
+    Specimen,
     Watch,
     batch_indices,
     read_settings,
@@ -62,7 +63,7 @@ def train(config: Mapping[str, Any]) -> None:
     val_set = load(settings, "val").to(device)
 
     model = ray.train.torch.prepare_model(build(settings, channels=train_set.series.shape[1]))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer = build_optimizer(model, settings)
     watch = Watch()
     parameters = sum(p.numel() for p in model.parameters())
 
@@ -81,6 +82,27 @@ def train(config: Mapping[str, Any]) -> None:
         }
         with snapshot(model, optimizer, epoch=epoch + 1, watch=watch) as checkpoint:
             ray.train.report(metrics, checkpoint=checkpoint)
+
+
+def preflight(config: Mapping[str, Any]) -> Specimen:
+    """What `train` trains with, for `paretune preflight`; at the peak of the learning rate."""
+    settings = read_settings(XPatchConfig, config)
+    train_set = load(settings, "train")
+    weights_T = horizon_weights(settings.horizon).to(training_device())
+    return Specimen(
+        model=lambda: build(settings, channels=train_set.series.shape[1]),
+        optimizer=lambda model: build_optimizer(model, settings),
+        loss=lambda forecast_BTC, target_BTC: weighted_mae(forecast_BTC, target_BTC, weights_T),
+        train=train_set,
+        val=load(settings, "val"),
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+    )
+
+
+def build_optimizer(model: nn.Module, settings: XPatchConfig) -> torch.optim.Optimizer:
+    """AdamW, as in the paper; the loop sets its rate at each epoch."""
+    return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
 
 
 def load(settings: XPatchConfig, split: Split) -> Windows:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from paretune.cli import _cluster, _results, _run, _setup
+from paretune.cli import _cluster, _preflight, _results, _run, _setup
 
 app = typer.Typer(
     help="Hyperparameter search for expensive, distributed PyTorch training on Ray.",
@@ -36,6 +36,7 @@ _COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
     "Getting ready": {
         "trainables": (_setup.trainables, "paretune trainables"),
         "validate": (_setup.validate, "paretune validate search_spaces/cnn.yaml"),
+        "preflight": (_preflight.preflight, "paretune preflight search_spaces/cnn.yaml"),
         "doctor": (_setup.doctor, "paretune doctor --deep"),
     },
     "Clusters": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,6 +12,10 @@ from rich.text import Text
 
 from paretune.errors import ParetuneError
 
+if TYPE_CHECKING:
+    from paretune.cli._checks import Finding
+
+_MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "broken": "[red]✗[/]"}
 _WIDE = 200  # columns of a table that goes to a file or a pipe, where there is no terminal whose width to keep
 
 
@@ -32,6 +37,15 @@ def print_error(error: ParetuneError) -> None:
     if error.hint is not None:
         console.print("[bold cyan]hint:[/]", end=" ")
         console.print(error.hint, markup=False)
+
+
+def finding(found: Finding) -> None:
+    """One line of a diagnosis, and its hint."""
+    console = out()
+    console.print(f"{_MARKS[found.state]} [bold]{found.about}[/]", end="  ")
+    console.print(found.found, markup=False, soft_wrap=True)
+    if found.hint:
+        console.print(f"    hint: {found.hint}", markup=False, soft_wrap=True)
 
 
 def table(*headers: str) -> Table:

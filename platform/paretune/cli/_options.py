@@ -18,6 +18,15 @@ Address = Annotated[
     typer.Option(help="A running Ray cluster (auto, host:port). Without it RAY_ADDRESS counts, else Ray starts here."),
 ]
 
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change any entry of the spec, such as train.epochs=3 or space.lr.high=0.1; repeatable.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Until:

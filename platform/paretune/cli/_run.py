@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paretune._defaults import STORE
-from paretune.cli._options import Address, Concurrency, Name, Store, Until, stopping
+from paretune.cli._options import Address, Concurrency, Name, Set, Store, Until, stopping
 
 if TYPE_CHECKING:
     from paretune.flow import Study
 
 _SPEC_HELP = "A spec file, or the name of a trainable that has a ready one (`paretune trainables` lists them)."
-_SET_HELP = "Change any entry of the spec, such as train.epochs=3 or space.lr.high=0.1; repeatable."
 
 
 @stopping
@@ -28,7 +27,7 @@ def run(
     store: Annotated[str | None, typer.Option(help="Folder or URI of the results store.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the study; the spec file's name unless given.")] = None,
     address: Address = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=_SET_HELP)] = None,
+    set_: Set = None,
 ) -> None:
     """Search as a spec says, or go on with its study."""
     from paretune.cli import _specs

@@ -75,14 +75,9 @@ def doctor(
     """
     from paretune.cli import _checks, _console
 
-    console = _console.out()
-    marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "broken": "[red]✗[/]"}
     broken = 0
     for finding in _checks.examine(store=store, deep=deep):
-        console.print(f"{marks[finding.state]} [bold]{finding.about}[/]", end="  ")
-        console.print(finding.found, markup=False, soft_wrap=True)
-        if finding.hint:
-            console.print(f"    hint: {finding.hint}", markup=False, soft_wrap=True)
+        _console.finding(finding)
         broken += finding.state == "broken"
     if broken:
         raise typer.Exit(1)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from paretune.train.latency import latency_ms
     from paretune.train.memory import PeakMemory
     from paretune.train.optimizers import Lamb, Lars, make_optimizer, parameter_groups
+    from paretune.train.preflight import Specimen
     from paretune.train.ranks import max_over_ranks, share_buffers, sum_over_ranks, unwrap
     from paretune.train.schedule import make_schedule, scaled_lr
     from paretune.train.seed import derive_seed, generator, seed_everything, start_seed
@@ -28,6 +29,7 @@ _MODULES = {
     "Lars": "optimizers",
     "PeakMemory": "memory",
     "Rules": "watch",
+    "Specimen": "preflight",
     "Watch": "watch",
     "batch_indices": "batches",
     "batches_per_epoch": "batches",
@@ -56,6 +58,7 @@ __all__ = [
     "Lars",
     "PeakMemory",
     "Rules",
+    "Specimen",
     "Watch",
     "batch_indices",
     "batches_per_epoch",
