@@ -18,6 +18,7 @@
     ├── StoreError                 the store broke while a study ran
     │   ├── FencedError            another writer took the study over
     │   └── SchemaError            tables written by another version of paretune
+    ├── CheckpointError            a checkpoint that is incomplete, damaged, or of another model
     ├── ReportError                a training loop reported something that cannot be used
     ├── DivergedError              a training loop gives its trial up: status diverged, with this message
     ├── StarvedError               a training loop that waits for its data most of the time
@@ -107,6 +108,9 @@ class FencedError(StoreError): ...
 
 
 class SchemaError(StoreError): ...
+
+
+class CheckpointError(ParetuneError): ...
 
 
 class ReportError(ParetuneError): ...

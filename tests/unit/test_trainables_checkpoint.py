@@ -13,8 +13,7 @@ from ray.train import Checkpoint
 from torch import nn
 
 from paretune.errors import TrialStopped
-from paretune.train import checkpoint as module
-from paretune.train import restore, seed_everything, snapshot
+from paretune.train import restore, rng, seed_everything, snapshot
 
 
 def draw() -> tuple[float, float, float]:
@@ -87,12 +86,12 @@ def test_the_folder_is_gone_after_the_block_also_when_the_trial_is_stopped_in_it
 def test_a_worker_that_is_new_to_the_trial_draws_its_own_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint of one worker continued on two: repeatable, and not a copy of rank 0's stream."""
     seed_everything(0)
-    states = [module._rng_state()]
-    module._load_rng(states)
+    states = [rng.rng_state()]
+    rng.load_rng(states)
     first = draw()
-    monkeypatch.setattr(module, "rank", lambda: 1)
-    module._load_rng(states)
+    monkeypatch.setattr(rng, "rank", lambda: 1)
+    rng.load_rng(states)
     second = draw()
-    module._load_rng(states)
+    rng.load_rng(states)
     assert draw() == second
     assert second != first

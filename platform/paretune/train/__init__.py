@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from paretune.train.checkpoint import restore, snapshot
     from paretune.train.device import training_device
     from paretune.train.latency import latency_ms
+    from paretune.train.layout import Layout
     from paretune.train.memory import PeakMemory
     from paretune.train.optimizers import Lamb, Lars, make_optimizer, parameter_groups
     from paretune.train.preflight import Specimen
     from paretune.train.ranks import max_over_ranks, share_buffers, sum_over_ranks, unwrap
+    from paretune.train.run import Run, prepare
     from paretune.train.schedule import make_schedule, scaled_lr
     from paretune.train.seed import derive_seed, generator, seed_everything, start_seed
     from paretune.train.settings import read_settings
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 _MODULES = {
     "Lamb": "optimizers",
     "Lars": "optimizers",
+    "Layout": "layout",
     "PeakMemory": "memory",
     "Rules": "watch",
+    "Run": "run",
     "Specimen": "preflight",
     "Watch": "watch",
     "batch_indices": "batches",
@@ -40,6 +44,7 @@ _MODULES = {
     "make_schedule": "schedule",
     "max_over_ranks": "ranks",
     "parameter_groups": "optimizers",
+    "prepare": "run",
     "read_settings": "settings",
     "restore": "checkpoint",
     "scaled_lr": "schedule",
@@ -56,8 +61,10 @@ _MODULES = {
 __all__ = [
     "Lamb",
     "Lars",
+    "Layout",
     "PeakMemory",
     "Rules",
+    "Run",
     "Specimen",
     "Watch",
     "batch_indices",
@@ -69,6 +76,7 @@ __all__ = [
     "make_schedule",
     "max_over_ranks",
     "parameter_groups",
+    "prepare",
     "read_settings",
     "restore",
     "scaled_lr",

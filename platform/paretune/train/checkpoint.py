@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import ray.train
 import torch
 from ray.train import Checkpoint
 from torch import nn
 
 from paretune.train.ranks import gather_to_rank_0, rank, unwrap
-from paretune.train.seed import derive_seed, seed_everything
+from paretune.train.rng import load_rng, rng_state
 
 _FILE = "state.pt"
 
@@ -45,7 +43,7 @@ def snapshot(
         with snapshot(model, optimizer, epoch=epoch) as checkpoint:
             ray.train.report(metrics, checkpoint=checkpoint)
     """
-    rng = gather_to_rank_0(_rng_state())
+    rng = gather_to_rank_0(rng_state())
     if rank() != 0:
         yield None
         return
@@ -81,30 +79,5 @@ def restore(
         scheduler.load_state_dict(state["scheduler"])
     if watch is not None:
         watch.load_state_dict(state["watch"])
-    _load_rng(state["rng"])
+    load_rng(state["rng"])
     return int(state["epoch"])
-
-
-def _rng_state() -> dict[str, Any]:
-    """This worker's global random states, as types that `torch.load(weights_only=True)` accepts."""
-    _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002 - the global one is meant
-    return {
-        "python": random.getstate(),
-        "numpy": (torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(gauss)),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-    }
-
-
-def _load_rng(states: list[dict[str, Any]]) -> None:
-    if rank() >= len(states):
-        torch.set_rng_state(states[0]["torch"])
-        seed_everything(derive_seed(torch.initial_seed() % 2**63, rank()))
-        return
-    state = states[rank()]
-    random.setstate(state["python"])
-    keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))  # noqa: NPY002
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])

@@ -1,0 +1,138 @@
+"""How one model is spread over workers: data x pipeline parallel, and what goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args, get_type_hints
+
+from paretune.errors import SpecError, nearest
+
+Schedule = Literal["gpipe", "1f1b", "interleaved1f1b", "zerobubble"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Shard = Literal["none", "ddp", "fsdp"]
+Compression = Literal["fp16", "powersgd"]
+
+LOOPED: tuple[Schedule, ...] = ("interleaved1f1b", "zerobubble")
+"""Schedules under which every worker holds several stages, each from another part of the model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """One way to train a model on `data * pipeline` workers.
+
+    Raises:
+        SpecError: a value out of range, or a combination that PyTorch gets wrong; docs/layouts.md has the evidence.
+    """
+
+    data: int = 1
+    """Copies of the model (or, with fsdp, shares of it), each trained on its own samples."""
+    pipeline: int = 1
+    """Workers that one copy of the model is cut over."""
+    microbatches: int = 1
+    """Pieces a batch is cut into, which follow each other through the pipeline; only with a pipeline."""
+    schedule: Schedule = "1f1b"
+    """The order of the pieces' forward and backward passes."""
+    stages_per_worker: int = 1
+    """Stages of each worker: 1, or at least 2 for interleaved1f1b and zerobubble."""
+    precision: Precision = "fp32"
+    """bf16 and fp16: autocast, with loss scaling for fp16; fp32: as the model is (also float64)."""
+    accumulate: int = 1
+    """Steps whose gradients are added up before the optimizer's update."""
+    shard: Shard = "ddp"
+    """Data parallel by DDP, by FSDP2 (`fully_shard`), or by one all-reduce after the backward pass (none)."""
+    activation_checkpointing: bool = False
+    """Keep a layer's input alone and compute the rest again in the backward pass."""
+    compression: Compression | None = None
+    """Of the gradients that DDP exchanges."""
+    bucket_mb: float = 25.0
+    """Gradients exchanged at once, in MB: DDP's buckets, or those of the all-reduce."""
+    clip_norm: float | None = None
+    """Largest global norm of the gradients, over all stages and shards."""
+
+    def __post_init__(self) -> None:
+        self._check_values()
+        if self.pipeline == 1:
+            self._check_alone()
+        else:
+            self._check_pipeline()
+        if self.compression is not None and (self.shard != "ddp" or self.pipeline > 1):
+            raise SpecError(
+                f"layout.compression: {self.compression} works on DDP's exchange of gradients alone, "
+                f"got shard={self.shard!r}, pipeline={self.pipeline}",
+                hint="shard='ddp' without a pipeline, or leave compression out",
+            )
+
+    @property
+    def workers(self) -> int:
+        """How many workers it takes."""
+        return self.data * self.pipeline
+
+    @property
+    def stages(self) -> int:
+        """Pieces the model is cut into."""
+        return self.pipeline * self.stages_per_worker
+
+    def bubble(self) -> float:
+        """The share of time that a pipeline's worker idles when all stages take equally long.
+
+        (p - 1) / (v m + p - 1) for p workers with v stages each and m microbatches (Narayanan et al. 2021, section
+        2.2, as a share of the whole). zerobubble is held to the same number, of which it is to stay below.
+        """
+        idle = self.pipeline - 1
+        return idle / (self.stages_per_worker * self.microbatches + idle)
+
+    def _check_values(self) -> None:
+        hints = get_type_hints(type(self))
+        for name in ("schedule", "precision", "shard"):
+            _one_of(name, getattr(self, name), get_args(hints[name]))
+        if self.compression is not None:
+            _one_of("compression", self.compression, get_args(Compression))
+        for name in ("data", "pipeline", "microbatches", "stages_per_worker", "accumulate"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise SpecError(f"layout.{name}: must be an integer >= 1, got {value!r}")
+        for name in ("bucket_mb", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SpecError(f"layout.{name}: must be > 0, got {value!r}")
+
+    def _check_alone(self) -> None:
+        for name in ("microbatches", "stages_per_worker"):
+            if getattr(self, name) != 1:
+                raise SpecError(
+                    f"layout.{name}: means something only in a pipeline, got {getattr(self, name)} with pipeline=1",
+                    hint="pipeline=2, or leave it out; accumulate=... adds up gradients without a pipeline",
+                )
+
+    def _check_pipeline(self) -> None:
+        if self.schedule == "zerobubble" and self.data > 1 and self.shard != "none":
+            raise SpecError(
+                f"layout.shard: zerobubble splits the backward pass so that {self.shard} never sees some gradients and "
+                "trains on wrong ones without a word",
+                hint="shard='none' (one all-reduce after the backward pass), or schedule='interleaved1f1b'",
+            )
+        looped = self.schedule in LOOPED
+        if looped != (self.stages_per_worker > 1):
+            raise SpecError(
+                f"layout.stages_per_worker: {self.schedule} needs {'at least 2' if looped else '1'}, "
+                f"got {self.stages_per_worker}",
+                hint=f"stages_per_worker={2 if looped else 1}, or schedule='{'1f1b' if looped else LOOPED[0]}'",
+            )
+        if self.schedule != "gpipe" and self.microbatches < self.pipeline:
+            raise SpecError(
+                f"layout.microbatches: {self.schedule} needs at least as many as pipeline ({self.pipeline}), "
+                f"got {self.microbatches}: some workers would never have anything to overlap",
+                hint=f"microbatches={4 * self.pipeline} keeps the bubble below a fifth",
+            )
+        rounds = self.microbatches // self.pipeline
+        if looped and self.microbatches % rounds:
+            raise SpecError(
+                f"layout.microbatches: {self.schedule} needs a multiple of microbatches // pipeline = {rounds}, "
+                f"got {self.microbatches}",
+                hint=f"a multiple of pipeline, e.g. {rounds * self.pipeline}",
+            )
+
+
+def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise SpecError(f"layout.{name}: must be one of {', '.join(known)}, got {value!r}", hint=nearest(value, known))
