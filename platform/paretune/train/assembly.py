@@ -14,14 +14,13 @@ from torch import Tensor, nn
 
 from paretune.errors import SpecError
 from paretune.train import replicas
+from paretune.train.gradients import Shared
 from paretune.train.layers import check_cuts, cut, layers_of, measure
 from paretune.train.layout import Layout
 from paretune.train.mesh import Mesh
 from paretune.train.pipeline import Stage
 from paretune.train.ranks import unwrap
 from paretune.train.recompute import recompute
-
-Shared = list[tuple[nn.Parameter | None, torch.Size, torch.dtype]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,8 @@ class Assembly:
     """By their names in the whole model; each tensor once."""
     buffers: dict[str, Tensor]
     """Those that belong into a checkpoint, by their names in the whole model."""
-    shared: Shared
-    """Parameters that stages on several workers use, in the same order everywhere; None where not used here."""
+    shared: list[Shared]
+    """Parameters that stages on several workers use, in the same order everywhere."""
     counted: frozenset[str]
     """Names of the parameters whose gradients this stage's workers put into the global norm."""
     cuts: tuple[int, ...]
@@ -86,7 +85,7 @@ def assemble(
         modules=replicated,
         parameters=parameters,
         buffers=buffers,
-        shared=[(parameters.get(name), originals[name].shape, originals[name].dtype) for name in users],
+        shared=[Shared(parameters.get(name), originals[name].shape, originals[name].dtype) for name in users],
         counted=frozenset(name for name in parameters if users.get(name, mesh.stage) == mesh.stage),
         cuts=tuple(first),
         undo=undo,

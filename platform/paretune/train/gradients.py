@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -24,7 +25,7 @@ def squared_norm(grads: Sequence[Tensor], device: torch.device) -> Tensor:
     """The sum of the squares of all elements, a float64 scalar."""
     if not grads:
         return torch.zeros((), dtype=torch.float64, device=device)
-    norms = torch._foreach_norm(grads)
+    norms = torch._foreach_norm(list(grads))
     return torch.stack([norm.double() for norm in norms]).square().sum()
 
 
@@ -35,22 +36,25 @@ def multiply(grads: Sequence[Tensor], factor: float) -> None:
         torch._foreach_mul_(list(grads), factor)
 
 
-@torch.no_grad()
-def add_up_shared(
-    shared: Sequence[tuple[nn.Parameter | None, torch.Size, torch.dtype]],
-    group: dist.ProcessGroup,
-    device: torch.device,
-) -> None:
-    """Give every stage that uses a parameter the sum of all stages' gradients of it (tied embeddings, say).
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A parameter that stages on several workers use: tied embeddings, say."""
 
-    `shared` lists such parameters in the same order on every worker, None where a worker does not use one.
-    """
-    for parameter, shape, dtype in shared:
-        grad = None if parameter is None else parameter.grad
-        total = torch.zeros(shape, dtype=dtype, device=device) if grad is None else grad.clone()
+    parameter: nn.Parameter | None
+    """None on a worker that does not use it."""
+    shape: torch.Size
+    dtype: torch.dtype
+
+
+@torch.no_grad()
+def add_up_shared(shared: Sequence[Shared], group: dist.ProcessGroup, device: torch.device) -> None:
+    """Give every stage the sum of all stages' gradients of the parameters they share, listed alike on every worker."""
+    for each in shared:
+        grad = None if each.parameter is None else each.parameter.grad
+        total = torch.zeros(each.shape, dtype=each.dtype, device=device) if grad is None else grad.clone()
         dist.all_reduce(total, group=group)
-        if parameter is not None:
-            if parameter.grad is None:
-                parameter.grad = total
+        if each.parameter is not None:
+            if each.parameter.grad is None:
+                each.parameter.grad = total
             else:
-                parameter.grad.copy_(total)
+                each.parameter.grad.copy_(total)

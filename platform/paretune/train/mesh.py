@@ -16,8 +16,8 @@ from paretune.train.ranks import rank, world_size
 class Mesh:
     """This worker's place, and the groups it exchanges with; a group of one worker is None.
 
-    Worker `stage * data + replica` is the one at (`replica`, `stage`): copies of one stage, which exchange the most, are
-    neighbours. `has_loss`: the model's last stage lies here.
+    Worker `stage * data + replica` is the one at (`replica`, `stage`): copies of one stage, which exchange the most,
+    are neighbours. `has_loss`: the model's last stage lies here.
     """
 
     replica: int

@@ -28,7 +28,9 @@ def replicate(
     if group is None or layout.shard == "none":
         return module
     if layout.shard == "fsdp":
-        mesh = DeviceMesh.from_group(group, _device_type(module))
+        # A name of its own: equal meshes share cached plans, and with them the group of a run that is long closed.
+        name = (f"data-{group.group_name}",)
+        mesh = DeviceMesh.from_group(group, _device_type(module), mesh_dim_names=name)
         for layer in layers:
             if layer is not module and any(True for _ in layer.parameters()):
                 fully_shard(layer, mesh=mesh)

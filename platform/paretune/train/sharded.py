@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.state_dict_loader import load as dcp_load
+from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
 
 from paretune.errors import CheckpointError, ParetuneError, SpecError
 from paretune.train.files import verify, write_checksums
@@ -97,12 +99,13 @@ def write(run: Run, folder: Path, extra: dict[str, Any]) -> None:
     run.share_buffers()
     rng = gather_to_rank_0(rng_state())
     folder.mkdir(parents=True, exist_ok=True)
-    dcp.save(
-        {**_weights(run), **_optimizer_state(run)},
-        storage_writer=dcp.FileSystemWriter(folder),
-        process_group=run.mesh.everyone,
-        no_dist=run.mesh.everyone is None,
-    )
+    with _quietly_alone():
+        dcp_save(
+            {**_weights(run), **_optimizer_state(run)},
+            storage_writer=FileSystemWriter(folder),
+            process_group=run.mesh.everyone,
+            no_dist=run.mesh.everyone is None,
+        )
     names = [path.name for path in folder.glob(f"__{rank()}_*")]
     if rank() == 0:
         state = {
@@ -140,12 +143,13 @@ def read(run: Run, folder: Path) -> dict[str, Any]:
             )
 
     _together(look, folder)
-    dcp.load(
-        targets,
-        storage_reader=dcp.FileSystemReader(folder),
-        process_group=run.mesh.everyone,
-        no_dist=run.mesh.everyone is None,
-    )
+    with _quietly_alone():
+        dcp_load(
+            targets,
+            storage_reader=FileSystemReader(folder),
+            process_group=run.mesh.everyone,
+            no_dist=run.mesh.everyone is None,
+        )
     _load_optimizer(run, targets, state["groups"])
     if run.scheduler is not None and state["scheduler"] is not None:
         run.scheduler.load_state_dict(state["scheduler"])
@@ -172,6 +176,14 @@ def _together(look: Callable[[], None], folder: Path) -> None:
     wrong = [error for error in found if error is not None]
     if wrong:
         raise wrong[0]
+
+
+@contextmanager
+def _quietly_alone() -> Iterator[None]:
+    """Without PyTorch's warning that a single process saves as a single process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
 
 
 def _barrier() -> None:
@@ -208,14 +220,15 @@ def _options(group: dict[str, Any]) -> dict[str, Any]:
 
 def _targets(run: Run, folder: Path) -> dict[str, Tensor]:
     """What is to be read here: the weights themselves, and new tensors for the optimizer's state."""
-    saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
+    saved = FileSystemReader(folder).read_metadata().state_dict_metadata
     targets = _weights(run)
     for name, tensor in targets.items():
         if name not in saved:
             raise CheckpointError(f"{folder}: must have {name}, has not", hint="it is of another model")
-        if getattr(saved[name], "size", None) != tensor.shape:
+        size = getattr(saved[name], "size", ())
+        if tuple(size) != tuple(tensor.shape):
             raise CheckpointError(
-                f"{folder}: {name} must be {tuple(tensor.shape)}, is {tuple(saved[name].size)}",
+                f"{folder}: {name} must be {tuple(tensor.shape)}, is {tuple(size)}",
                 hint="it is of a model of another size",
             )
     for name, parameter in run.parts.parameters.items():

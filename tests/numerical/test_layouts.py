@@ -1,0 +1,273 @@
+"""Layouts on one, two and four CPU workers (gloo, one group of processes for all): the same training everywhere."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
+from torch.nn.functional import cross_entropy
+
+from benchmarks.layouts import PIPELINES, Block, allowed, batches, difference, in_world, words
+from benchmarks.layouts import model as residual
+from benchmarks.layouts import optimizer as adamw
+from paretune import train
+from paretune.errors import CheckpointError
+from paretune.train import Layout
+
+WORLDS = (4, 2, 1)  # one process reads what four have saved
+SAVED = Layout(data=4, shard="fsdp", clip_norm=0.5)
+RESUMED = [
+    Layout(data=2, pipeline=2, shard="ddp", clip_norm=0.5, **PIPELINES["interleaved1f1b"]),
+    Layout(data=2, pipeline=2, shard="fsdp", clip_norm=0.5, **PIPELINES["1f1b"]),
+    Layout(data=4, shard="none", clip_norm=0.5),
+]
+STEPS = 5  # `python -m benchmarks.layouts` takes 20
+LAYOUTS = [layout for workers in WORLDS for layout in allowed(workers)]
+
+
+class Tied(nn.Module):
+    """Tokens (B, L) -> scores of the mean token (B, 7), with one matrix for both ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.block = nn.Embedding(7, 8), Block()
+        self.output = nn.Linear(8, 7, bias=False)
+        self.output.weight = self.embedding.weight
+        self.mean = Mean()
+
+    def stages(self) -> list[nn.Module]:
+        return [self.embedding, self.mean, self.block, self.output]
+
+    def forward(self, x_BL: Tensor) -> Tensor:
+        scores: Tensor = self.output(self.block(self.mean(self.embedding(x_BL))))
+        return scores
+
+
+class Mean(nn.Module):
+    def forward(self, x_BLW: Tensor) -> Tensor:
+        return x_BLW.mean(dim=1)
+
+
+def losses_of(run: train.Run, first: int, last: int) -> list[float]:
+    k, n = run.share
+    return [run.step((x[k::n], y[k::n])) for x, y in batches(last)[first:]]
+
+
+def prepared(layout: Layout, model: nn.Module | None = None) -> train.Run:
+    model = model or residual()
+    example = batches(1)[0][0].to(next(model.parameters()).dtype)
+    return train.prepare(model, adamw, layout, loss=cross_entropy, example=example)
+
+
+def tied(workers: int) -> list[float]:
+    layout = Layout() if workers == 1 else Layout(data=2, pipeline=2, shard="none", **PIPELINES["1f1b"])
+    draw = torch.Generator().manual_seed(3)
+    x, y = torch.randint(7, (32, 5), generator=draw), torch.randint(7, (32,), generator=draw)
+    torch.manual_seed(0)
+    with train.prepare(Tied().double(), adamw, layout, loss=cross_entropy, cuts=[0, 2][: layout.stages]) as run:
+        k, n = run.share
+        return [run.step((x[k::n], y[k::n])) for _ in range(5)]
+
+
+def uneven(workers: int) -> list[float]:
+    """Unequal shares of a batch, and a window of accumulation that ends early."""
+    x, y = batches(1)[0]
+    ends = [7] if workers == 1 else [5, 7]
+    with prepared(Layout(data=workers, accumulate=2, clip_norm=0.1)) as run:
+        k, _ = run.share
+        mine = slice(0 if k == 0 else ends[k - 1], ends[k])
+        losses = []
+        for _ in range(3):
+            losses += [run.step((x[mine], y[mine])) for _ in range(3)]
+            run.flush()
+        return losses
+
+
+def scaled(workers: int) -> dict[str, Any]:
+    """fp16: the first loss scale overflows, and all stages leave the same updates out."""
+    layout = Layout(pipeline=workers, precision="fp16", **(PIPELINES["1f1b"] if workers > 1 else {}))
+    with prepared(layout, residual().float()) as run:
+        run.loss_scale.value = 2.0**40
+        k, n = run.share
+        losses = [run.step((x[k::n].float(), y[k::n])) for x, y in batches()]
+        return {"losses": losses, "scale": run.loss_scale.value, "updates": run.updates}
+
+
+def compressed() -> dict[str, list[float]]:
+    found = {}
+    for kind in ("fp16", "powersgd"):
+        with prepared(Layout(data=4, compression=kind), residual().float()) as run:  # type: ignore[arg-type]
+            k, n = run.share
+            found[kind] = [run.step((x[k::n].float(), y[k::n])) for x, y in batches(1) * 15]
+    return found
+
+
+def saved(folder: Path) -> list[float]:
+    """Four sharded workers, with dropout behind the last layer: two checkpoints, then three more losses."""
+    with prepared(SAVED, with_dropout()) as run:
+        losses_of(run, 0, 3)
+        run.save(folder / "step-3", {"epoch": 3})
+        losses_of(run, 3, 6)
+        run.save(folder / "step-6", {"epoch": 6})
+        return losses_of(run, 6, 9)
+
+
+def with_dropout() -> nn.Sequential:
+    return nn.Sequential(*residual(), nn.Dropout(0.3))
+
+
+def continued(folder: Path, layout: Layout, *, dropout: bool) -> list[float]:
+    with prepared(layout, with_dropout() if dropout else nn.Sequential(*residual(5), nn.Identity())) as run:
+        assert run.restore(folder / "step-6") == {"epoch": 6}
+        return losses_of(run, 6, 9)
+
+
+def damaged(folder: Path) -> dict[str, Any]:
+    """One worker's file cut short: all refuse it, nothing has changed, the one before is taken."""
+    path = folder / "step-6" / "__1_0.distcp"
+    if dist.get_rank() == 0:
+        path.write_bytes(path.read_bytes()[:-10])
+    dist.barrier()
+    with prepared(Layout(data=4), with_dropout()) as run:
+        before = run.evaluate(batches(1)[0])
+        with pytest.raises(CheckpointError, match="checksum differs"):
+            run.restore(folder / "step-6")
+        unchanged = run.evaluate(batches(1)[0]) == before
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("warnings.warn", lambda *args, **kwargs: None)
+            found = run.restore_latest(folder)
+    assert found is not None
+    return {"taken": found[0].name, "extra": found[1], "unchanged": unchanged}
+
+
+def one_after_another(folder: str, rank: int, *, runs: int) -> dict[str, Any]:
+    """Runs of three layouts in turn, in the same processes."""
+    layouts = [Layout(data=2, pipeline=2, shard=shard, **PIPELINES["1f1b"]) for shard in ("none", "fsdp", "ddp")]
+    assert in_world(rank, 4, Path(folder) / "turns")
+    ends, resident = [], []
+    for number in range(runs):
+        with prepared(layouts[number % 3]) as run:
+            ends.append(losses_of(run, 0, 2))
+            resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+    left = len(dist.distributed_c10d._world.pg_map) - 1
+    dist.destroy_process_group()
+    return {"left": left, "ends": ends, "resident": resident}
+
+
+def turns(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.save(one_after_another(folder, rank, runs=100), Path(folder) / f"turns-{rank}.pt")
+
+
+def worker(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    found: dict[str, Any] = {"differences": {}}
+    checkpoints = Path(folder) / "checkpoints"
+    for workers in WORLDS:
+        if not in_world(rank, workers, Path(folder) / f"world-{workers}"):
+            continue
+        for layout in allowed(workers):
+            apart = difference(layout, STEPS)
+            found["differences"][words(layout)] = (apart.gradient, apart.loss)
+        if workers in (1, 4):
+            found[f"tied-{workers}"] = tied(workers)
+        if workers in (1, 2):
+            found[f"uneven-{workers}"] = uneven(workers)
+            found[f"scaled-{workers}"] = scaled(workers)
+        if workers == 4:
+            found["compressed"] = compressed()
+            found["straight"] = saved(checkpoints)
+            found["same"] = continued(checkpoints, SAVED, dropout=True)
+            for number, layout in enumerate(RESUMED):
+                found[f"resumed-{number}"] = continued(checkpoints, layout, dropout=False)
+            if rank == 0:
+                shutil.copytree(checkpoints, checkpoints.with_name("whole"))
+            found["damaged"] = damaged(checkpoints)
+            found["left"] = len(dist.distributed_c10d._world.pg_map) - 1
+        if workers == 1:
+            found["resumed-alone"] = continued(checkpoints.with_name("whole"), Layout(clip_norm=0.5), dropout=False)
+        if workers > 1:
+            dist.barrier()
+            dist.destroy_process_group()
+    torch.save(found, Path(folder) / f"worker-{rank}.pt")
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of the four workers found."""
+    folder = tmp_path_factory.mktemp("layouts")
+    spawn(worker, args=(str(folder),), nprocs=4)
+    return [torch.load(folder / f"worker-{rank}.pt", weights_only=True) for rank in range(4)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=words)
+def test_gradients_and_losses_are_those_of_one_process(layout: Layout, workers: list[dict[str, Any]]) -> None:
+    for found in workers[: layout.workers]:
+        gradient, loss = found["differences"][words(layout)]
+        assert gradient < 1e-10
+        assert loss < 1e-10
+
+
+def test_every_worker_returns_the_same_losses(workers: list[dict[str, Any]]) -> None:
+    for key in ("straight", "same", "compressed", "tied-4", *(f"resumed-{n}" for n in range(len(RESUMED)))):
+        assert all(found[key] == workers[0][key] for found in workers), key
+
+
+def test_weights_shared_by_two_stages_learn_as_in_one_process(workers: list[dict[str, Any]]) -> None:
+    assert workers[0]["tied-4"] == pytest.approx(workers[0]["tied-1"], abs=1e-12)
+
+
+def test_unequal_shares_and_windows_that_end_early_are_weighted_by_samples(workers: list[dict[str, Any]]) -> None:
+    assert workers[0]["uneven-2"] == pytest.approx(workers[0]["uneven-1"], abs=1e-12)
+
+
+def test_stages_leave_out_the_same_updates_when_fp16_overflows(workers: list[dict[str, Any]]) -> None:
+    alone, piped = workers[0]["scaled-1"], workers[0]["scaled-2"]
+    assert piped == workers[1]["scaled-2"]
+    for found in (alone, piped):
+        skipped = len(batches()) - found["updates"]
+        assert skipped > 0
+        assert found["scale"] == 2.0 ** (40 - skipped)
+        assert len(set(found["losses"])) > 2
+
+
+def test_compressed_gradients_still_train(workers: list[dict[str, Any]]) -> None:
+    for losses in workers[0]["compressed"].values():
+        assert losses[-1] < losses[0]
+
+
+def test_a_run_goes_on_bit_for_bit_under_the_same_layout(workers: list[dict[str, Any]]) -> None:
+    """With dropout: every worker has its random state back."""
+    for found in workers:
+        assert found["same"] == found["straight"]
+
+
+@pytest.mark.parametrize("number", range(len(RESUMED)), ids=[words(layout) for layout in RESUMED])
+def test_a_checkpoint_is_read_under_another_layout(number: int, workers: list[dict[str, Any]]) -> None:
+    assert workers[0][f"resumed-{number}"] == pytest.approx(workers[0]["resumed-alone"], abs=1e-12)
+
+
+def test_a_damaged_checkpoint_is_refused_by_all_and_the_one_before_taken(workers: list[dict[str, Any]]) -> None:
+    for found in workers:
+        assert found["damaged"] == {"taken": "step-3", "extra": {"epoch": 3}, "unchanged": True}
+
+
+def test_no_process_group_is_left(workers: list[dict[str, Any]]) -> None:
+    assert [found["left"] for found in workers] == [0] * 4
+
+
+@pytest.mark.slow
+def test_the_hundredth_run_is_the_first_one(tmp_path: Path) -> None:
+    spawn(turns, args=(str(tmp_path),), nprocs=4)
+    for rank in range(4):
+        found = torch.load(tmp_path / f"turns-{rank}.pt", weights_only=True)
+        assert found["left"] == 0
+        assert all(found["ends"][number] == found["ends"][number % 3] for number in range(100))
+        # What a hundred runs leave behind is bounded: less than a megabyte each after the first ten.
+        assert found["resident"][-1] - found["resident"][10] < 90 * 2**20
