@@ -197,3 +197,32 @@ def environment(config: dict[str, Any]) -> None:
     os.environ["PARETUNE_TEST_MESS"] = "1"
     torch.set_default_dtype(torch.float64)
     os.chdir("/")
+
+
+def laid_out(config: dict[str, Any]) -> None:
+    """Two epochs under a layout of two workers, with a checkpoint each; the run is left open, as by a stopped trial."""
+    import ray.train
+    import torch
+    from torch import nn
+
+    from paretune import train
+
+    groups = len(torch.distributed.distributed_c10d._world.pg_map)
+    torch.manual_seed(0)
+    layers = [nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1)]
+    x, y = torch.linspace(-1, 1, 64).view(16, 4), torch.linspace(0, 1, 16).view(16, 1)
+    layout = train.Layout(data=2) if config["pipeline"] == 1 else train.Layout(pipeline=2, microbatches=4)
+    run = train.prepare(layers, lambda p: torch.optim.AdamW(p, lr=1e-2), layout, loss=nn.functional.mse_loss, example=x)
+    state = run.resume() or {"epoch": 0}
+    k, n = run.share
+    for epoch in range(state["epoch"] + 1, 3):
+        for _ in range(3):
+            run.step((x[k::n], y[k::n]))
+        metrics = {
+            "error": run.evaluate((x[k::n], y[k::n])),
+            "cost": run.stats.step_s,
+            "epoch": epoch,
+            "groups": groups,
+        }
+        with run.snapshot({"epoch": epoch}) as checkpoint:
+            ray.train.report(metrics, checkpoint=checkpoint)

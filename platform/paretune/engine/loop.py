@@ -20,6 +20,7 @@ import torch
 
 from paretune.engine.messages import Outcome
 from paretune.errors import DivergedError, ReportError, StarvedError, TrainableError, TrialStopped
+from paretune.train.open_runs import close_runs
 
 TrainFunction = Callable[[dict[str, Any]], Any]
 
@@ -49,7 +50,7 @@ def run(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
 
 @contextmanager
 def _clean_process(seed: int) -> Iterator[None]:
-    """Seed every generator before; restore environment, folder and torch's settings after, and free memory.
+    """Seed every generator before; restore environment, folder and torch's settings after, close runs, free memory.
 
     Every rank gets the same seed: loops that average gradients themselves count on equal initial weights, which
     PyTorch's constant default seed gives them outside paretune.
@@ -62,6 +63,7 @@ def _clean_process(seed: int) -> Iterator[None]:
     try:
         yield
     finally:
+        close_runs()
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)

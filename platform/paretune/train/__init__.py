@@ -1,6 +1,6 @@
-"""What a training loop may use: seeds, batches, optimizers, schedules, watchers, sums over ranks, checkpoints, latency.
+"""What a training loop may use: layouts, seeds, batches, optimizers, schedules, watchers, checkpoints, latency.
 
-Every helper works alike on one CPU worker, on CUDA and under DDP. Nothing here is required: a loop that paretune
+Every helper works alike on one CPU worker, on CUDA and on many workers. Nothing here is required: a loop that paretune
 searches is an ordinary Ray Train loop. Names are imported on first use, so that importing this package does not
 import torch.
 """

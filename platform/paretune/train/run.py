@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from paretune.errors import SpecError
-from paretune.train import gradients, replicas, sharded
+from paretune.train import gradients, open_runs, replicas, sharded
 from paretune.train.assembly import assemble
 from paretune.train.clock import Clock
 from paretune.train.device import training_device
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
 
 Batch = tuple[Tensor, Tensor]
 """Inputs (B, ...) and targets (B, ...)."""
-
-_open: weakref.WeakSet[Run] = weakref.WeakSet()
 
 
 def prepare(
@@ -84,12 +81,6 @@ def prepare(
     )
 
 
-def close_runs() -> None:
-    """Close what a training loop has left open."""
-    for run in list(_open):
-        run.close()
-
-
 class Run:
     """A model in training; made by `prepare`. Every worker makes the same calls in the same order."""
 
@@ -124,7 +115,7 @@ class Run:
         self._communication = Clock(self.device)
         self._memory = memory
         self._meter = Meter(tokens_per_sample=tokens_per_sample, memory=memory)
-        _open.add(self)
+        open_runs.opened(self)
 
     def __enter__(self) -> Run:
         return self
@@ -250,8 +241,7 @@ class Run:
 
     def close(self) -> None:
         """Give the process groups back; the run is over. Closing again does nothing."""
-        if self in _open:
-            _open.discard(self)
+        if open_runs.closed(self):
             self.parts.undo()
             self._pipeline = None
             self.parts.modules.clear()

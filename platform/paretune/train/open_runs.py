@@ -1,0 +1,33 @@
+"""Runs that hold process groups, so that whoever runs one training loop after another can close what is left open."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Protocol
+
+
+class Closable(Protocol):
+    """A run, without importing what it is made of."""
+
+    def close(self) -> None: ...
+
+
+_open: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def opened(run: Closable) -> None:
+    """Remember a run until it is closed."""
+    _open.add(run)
+
+
+def closed(run: Closable) -> bool:
+    """Forget a run; whether it was open."""
+    was_open = run in _open
+    _open.discard(run)
+    return was_open
+
+
+def close_runs() -> None:
+    """Close what a training loop has left open, as one that is stopped in a report does."""
+    for run in list(_open):
+        run.close()
