@@ -80,7 +80,9 @@ class Trained:
 def by_hand(layout: Layout, steps: int) -> Trained:
     """Plain PyTorch in one process, with the layout's accumulation and clipping."""
     net = model()
-    update, losses, first = optimizer(list(net.parameters())), [], {}
+    update = optimizer(list(net.parameters()))
+    losses: list[float] = []
+    first: dict[str, Tensor] = {}
     for number, (x, y) in enumerate(batches(steps), start=1):
         loss = cross_entropy(net(x), y)
         losses.append(loss.item())

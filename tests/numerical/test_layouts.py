@@ -103,7 +103,7 @@ def scaled(workers: int) -> dict[str, Any]:
     """fp16: the first loss scale overflows, and all stages leave the same updates out."""
     layout = Layout(pipeline=workers, precision="fp16", **(PIPELINES["1f1b"] if workers > 1 else {}))
     with prepared(layout, residual().float()) as run:
-        run.loss_scale.value = 2.0**40
+        run.loss_scale.value = 2.0**24
         k, n = run.share
         losses = [run.step((x[k::n].float(), y[k::n])) for x, y in batches()]
         return {"losses": losses, "scale": run.loss_scale.value, "updates": run.updates}
@@ -254,9 +254,8 @@ def test_stages_leave_out_the_same_updates_when_fp16_overflows(workers: list[dic
     assert piped == workers[1]["scaled-2"]
     for found in (alone, piped):
         skipped = len(batches()) - found["updates"]
-        assert skipped > 0
-        assert found["scale"] == 2.0 ** (40 - skipped)
-        assert len(set(found["losses"])) > 2
+        assert 0 < skipped < len(batches())
+        assert found["scale"] == 2.0 ** (24 - skipped)
 
 
 def test_compressed_gradients_still_train(workers: list[dict[str, Any]]) -> None:
