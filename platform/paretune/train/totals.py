@@ -23,7 +23,9 @@ class Totals:
     squared_norm: float
     """Of the gradients as they are, neither averaged over the window nor unscaled."""
     busy_s: float
+    """In which the workers of pipelines computed, added up."""
     wall_s: float
+    """Of the pipelines' schedules, until the last worker had done its part, times the number of workers."""
     peak_bytes: int
     """Of the worker that needs most."""
 
@@ -41,24 +43,23 @@ def add_up(
 ) -> Totals:
     """Sums over all workers; `loss` (a mean) and samples count on the workers that have the last stage."""
     size = 1 if mesh.everyone is None else dist.get_world_size(mesh.everyone)
+    mine = 0 if mesh.everyone is None else dist.get_rank(mesh.everyone)
     last = float(mesh.has_loss)
-    numbers = torch.tensor(
-        [0.0, samples * last, window_samples * last, 0.0, busy_s, wall_s, *[0.0] * size],
-        dtype=torch.float64,
-        device=loss.device,
-    )
+    own = torch.zeros(2, size, dtype=torch.float64)  # one place for each worker, so that the sum keeps them apart
+    own[:, mine] = torch.tensor([wall_s, peak_bytes], dtype=torch.float64)
+    numbers = torch.tensor([0.0, samples * last, window_samples * last, 0.0, busy_s], dtype=torch.float64)
+    numbers = torch.cat([numbers, own.flatten()]).to(loss.device)
     numbers[0] = loss * (samples * last)
     numbers[3] = squared_norm
-    numbers[6 + (0 if mesh.everyone is None else dist.get_rank(mesh.everyone))] = peak_bytes
     if mesh.everyone is not None:
         dist.all_reduce(numbers, group=mesh.everyone)
-    loss_sum, count, window, norm, busy, wall, *peaks = numbers.tolist()
+    loss_sum, count, window, norm, busy, *each = numbers.tolist()
     return Totals(
         loss=loss_sum / count if count else 0.0,
         samples=count,
         window_samples=window,
         squared_norm=norm,
         busy_s=busy,
-        wall_s=wall,
-        peak_bytes=int(max(peaks)),
+        wall_s=max(each[:size]) * size,
+        peak_bytes=int(max(each[size:])),
     )
