@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Protocol
 
 
@@ -12,19 +11,20 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
-_open: weakref.WeakSet[Closable] = weakref.WeakSet()
+_open: list[Closable] = []  # held: a run that nobody names any more has its groups still
 
 
 def opened(run: Closable) -> None:
     """Remember a run until it is closed."""
-    _open.add(run)
+    _open.append(run)
 
 
 def closed(run: Closable) -> bool:
     """Forget a run; whether it was open."""
-    was_open = run in _open
-    _open.discard(run)
-    return was_open
+    if run not in _open:
+        return False
+    _open.remove(run)
+    return True
 
 
 def close_runs() -> None:
