@@ -29,5 +29,5 @@ def closed(run: Closable) -> bool:
 
 def close_runs() -> None:
     """Close what a training loop has left open, as one that is stopped in a report does."""
-    for run in list(_open):
+    for run in _open:
         run.close()

@@ -32,11 +32,12 @@ from paretune.train.clock import Clock
 from paretune.train.device import training_device
 from paretune.train.layers import Loss, as_module
 from paretune.train.layout import Layout
+from paretune.train.memory import PeakMemory
 from paretune.train.mesh import open_mesh
 from paretune.train.pipeline import Pipeline
 from paretune.train.precision import LossScale, autocast
 from paretune.train.ranks import unwrap
-from paretune.train.stats import Meter, PeakMemory, Stats
+from paretune.train.stats import Meter, Stats
 from paretune.train.totals import Totals, add_up
 
 if TYPE_CHECKING:

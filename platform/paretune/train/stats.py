@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-import torch
+from paretune.train.memory import PeakMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,33 +86,3 @@ class Meter:
             communication_s=None if self._communication_s is None else self._communication_s / steps,
             grad_norm=self.grad_norm,
         )
-
-
-class PeakMemory:
-    """The most memory this process has held since the object was made.
-
-    On CUDA what PyTorch allocated; on the CPU the resident set, whose peak Linux lets a process reset. Elsewhere it is
-    the peak of the process's whole life.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.kind: Literal["cuda_allocated", "resident_set"] = "resident_set"
-        if device.type == "cuda":
-            self.kind = "cuda_allocated"
-            torch.cuda.reset_peak_memory_stats(device)
-        elif sys.platform == "linux":
-            try:
-                Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM; see proc(5)
-            except OSError:  # not allowed in some sandboxes: then it is the process's life again
-                return
-
-    def read_bytes(self) -> int:
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device)
-        if sys.platform == "linux":
-            for line in Path("/proc/self/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
