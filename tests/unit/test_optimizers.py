@@ -89,7 +89,7 @@ def test_without_the_layer_wise_rate_they_are_adam_and_momentum() -> None:
 
 def test_biases_and_norms_stand_in_a_group_of_their_own() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 1, bias=False))
-    matrices, vectors = Lars(parameter_groups(model), weight_decay=0.1).param_groups
+    matrices, vectors = Lars(parameter_groups(model.parameters()), weight_decay=0.1).param_groups
     assert [p.dim() for p in matrices["params"]] == [2, 2]
     assert [p.dim() for p in vectors["params"]] == [1, 1, 1]
     assert [(g["weight_decay"], g["layer_wise"]) for g in (matrices, vectors)] == [(0.1, True), (0.0, False)]
@@ -112,7 +112,7 @@ def test_saved_after_three_steps_and_loaded_they_go_on_exactly(name: OptimizerNa
     def build() -> tuple[nn.Module, torch.optim.Optimizer, Any]:
         torch.manual_seed(0)
         model = nn.Linear(3, 2)
-        optimizer = make_optimizer(name, parameter_groups(model), lr=0.1, weight_decay=0.01)
+        optimizer = make_optimizer(name, parameter_groups(model.parameters()), lr=0.1, weight_decay=0.01)
         return model, optimizer, make_schedule(optimizer, schedule, steps=8, warmup=0.5)
 
     parts = build()

@@ -19,6 +19,7 @@ import torch
 from ray.train import Checkpoint, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+import saved
 from paretune import study
 from paretune.errors import SpecError, TrialStopped
 from paretune.train import start_seed
@@ -69,9 +70,7 @@ class TrainSide:
             raise TrialStopped
 
     def weights(self, index: int = -1) -> dict[str, torch.Tensor]:
-        state = torch.load(Path(self.checkpoints[index].path) / "state.pt", weights_only=True)
-        found: dict[str, torch.Tensor] = state["model"]
-        return found
+        return saved.weights(Path(self.checkpoints[index].path))
 
 
 @pytest.fixture

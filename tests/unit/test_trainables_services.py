@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from paretune.train import (
     batch_indices,
     batches_per_epoch,
     derive_seed,
+    even_batches,
     generator,
     latency_ms,
     read_settings,
@@ -108,6 +110,26 @@ def test_workers_share_an_epoch(size: int, batch_size: int, workers: int) -> Non
     assert len({tuple(len(batch) for batch in shard) for shard in shards}) == 1  # DDP needs equal steps
     assert set(torch.cat([torch.cat(shard) for shard in shards]).tolist()) == set(range(size))
     assert torch.cat(validation).sort().values.tolist() == list(range(size))  # each once: the metric is exact
+
+
+@given(size=st.integers(1, 100), batch_size=st.integers(1, 40), shares=st.integers(1, 4), multiple=st.integers(1, 4))
+def test_shares_of_a_pipeline_divide_into_microbatches(size: int, batch_size: int, shares: int, multiple: int) -> None:
+    asked: dict[str, Any] = {"multiple": multiple}
+    parts = [
+        list(shuffled_batches(size, batch_size, seed=0, epoch=0, share=(k, shares), **asked)) for k in range(shares)
+    ]
+    assert all(len(part) == batches_per_epoch(size, batch_size, share=(0, shares), **asked) for part in parts)
+    assert len({tuple(len(batch) for batch in part) for part in parts}) == 1
+    assert all(len(batch) % multiple == 0 for part in parts for batch in part)
+    assert set(torch.cat([torch.cat(part) for part in parts]).tolist()) == set(range(size))
+
+
+@given(size=st.integers(1, 200), batch_size=st.integers(1, 64))
+def test_even_batches_hold_every_sample_once(size: int, batch_size: int) -> None:
+    sizes = [len(batch) for batch in even_batches(size, batch_size)]
+    assert torch.cat(list(even_batches(size, batch_size))).tolist() == list(range(size))
+    assert max(sizes) <= batch_size
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:

@@ -1,47 +1,47 @@
 """The training loop of the transformer over bytes: reports `val_loss`, `tokens_per_s` and `peak_memory_mb` each epoch.
 
 A token is a byte. The three are in conflict: a wider, deeper model with a longer context predicts better, trains slower
-and needs more memory.
+and needs more memory. So does the layout, which is a part of the configuration: it changes speed and memory alone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import ray.train
-import ray.train.torch
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from paretune.train import (
-    PeakMemory,
+    Layout,
+    Run,
     Specimen,
     Watch,
-    batch_indices,
     batches_per_epoch,
+    even_batches,
     make_optimizer,
     make_schedule,
-    max_over_ranks,
     parameter_groups,
+    prepare,
     read_settings,
-    restore,
     scaled_lr,
     shuffled_batches,
-    snapshot,
     start_seed,
-    sum_over_ranks,
     training_device,
-    unwrap,
+    world_size,
 )
+from paretune.train.layout import Precision, Shard
+from paretune.train.layout import Schedule as PipelineSchedule
 from paretune.train.optimizers import OptimizerName
 from paretune.train.schedule import Scaling, Schedule
 from paretune.trainables.datasets import Split, Text, TextSet, text
 from paretune.trainables.transformer.model import Positions, Transformer, next_byte_loss
+
+_LAYERS_TIMED_ON = 8  # windows, to cut a pipeline at balanced cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,43 +68,67 @@ class TransformerConfig:
     lr_scaling: Scaling = "sqrt"
     epochs: int = 10
     seed: int | None = None
+    pipeline: int = 1  # workers that one copy of the model is cut over; the rest of the workers train other copies
+    microbatches: int = 1
+    pipeline_schedule: PipelineSchedule = "1f1b"
+    stages_per_worker: int = 1
+    shard: Shard = "ddp"
+    precision: Precision = "fp32"
+    accumulate: int = 1  # steps of `batch_size` windows before each update
+    activation_checkpointing: bool = False
 
 
 def train(config: Mapping[str, Any]) -> None:
-    """Train the transformer on the configured text.
+    """Train the transformer on the configured text, under the configured layout.
 
     Reports each epoch: `val_loss` and `train_loss` in nats per byte, `tokens_per_s` and `samples_per_s` (bytes and
     windows trained on, of all workers), `peak_memory_mb` of the worker that needed most, `parameters` (a count),
-    `epoch` (those finished).
+    `epoch` (those finished), and of a pipeline `bubble`, the share of time in which its workers wait.
     """
     settings = read_settings(TransformerConfig, config)
     seed = start_seed(settings.seed)
-    device = training_device()
-    memory, watch = PeakMemory(device), Watch()
-    train_set = load(settings, "train").to(device)
-    val_set = load(settings, "val").to(device)
-
-    model = ray.train.torch.prepare_model(build(settings))
-    optimizer = build_optimizer(model, settings)
-    steps = settings.epochs * batches_per_epoch(len(train_set), settings.batch_size)
-    scheduler = make_schedule(optimizer, settings.schedule, steps=steps, warmup=settings.warmup)
-    parameters = sum(p.numel() for p in model.parameters())
-
-    for epoch in range(restore(model, optimizer, scheduler=scheduler, watch=watch), settings.epochs):
-        started_s = time.perf_counter()
-        train_loss = train_epoch(model, optimizer, scheduler, train_set, settings, watch=watch, seed=seed, epoch=epoch)
-        windows_per_s = len(train_set) / (time.perf_counter() - started_s)
-        metrics = {
-            "val_loss": text_loss(model, val_set),
-            "train_loss": train_loss,
-            "tokens_per_s": windows_per_s * settings.context,
-            "samples_per_s": windows_per_s,
-            "peak_memory_mb": max_over_ranks(torch.tensor(memory.read_bytes(), device=device)).item() / 1e6,
-            "parameters": parameters,
-            "epoch": epoch + 1,
-        }
-        with snapshot(model, optimizer, epoch=epoch + 1, scheduler=scheduler, watch=watch) as checkpoint:
-            ray.train.report(metrics, checkpoint=checkpoint)
+    watch = Watch()
+    train_set = load(settings, "train").to(training_device())
+    val_set = load(settings, "val").to(training_device())
+    model, layout = build(settings), layout_of(settings)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    batches = batches_per_epoch(
+        len(train_set), settings.batch_size, share=(0, layout.data), multiple=layout.microbatches
+    )
+    with prepare(
+        model,
+        lambda parameters: build_optimizer(parameters, settings),
+        layout,
+        loss=next_byte_loss,
+        scheduler_fn=lambda optimizer: make_schedule(
+            optimizer,
+            settings.schedule,
+            steps=settings.epochs * -(-batches // layout.accumulate),
+            warmup=settings.warmup,
+        ),
+        example=train_set[torch.arange(_LAYERS_TIMED_ON)][0] if layout.pipeline > 1 else None,
+        tokens_per_sample=settings.context,
+    ) as run:
+        done = run.resume()
+        if done is not None:
+            watch.load_state_dict(done["watch"])
+        for epoch in range(done["epoch"] if done is not None else 0, settings.epochs):
+            run.restart_stats()
+            started_s = time.perf_counter()
+            train_loss = train_epoch(run, train_set, settings, watch=watch, seed=seed, epoch=epoch)
+            windows_per_s = len(train_set) / (time.perf_counter() - started_s)
+            metrics = {
+                "val_loss": text_loss(run, val_set),
+                "train_loss": train_loss,
+                "tokens_per_s": windows_per_s * settings.context,
+                "samples_per_s": windows_per_s,
+                "peak_memory_mb": run.stats.peak_memory_bytes / 1e6,
+                "parameters": count,
+                "epoch": epoch + 1,
+                **({} if run.stats.bubble is None else {"bubble": run.stats.bubble}),
+            }
+            with run.snapshot({"epoch": epoch + 1, "watch": watch.state_dict()}) as checkpoint:
+                ray.train.report(metrics, checkpoint=checkpoint)
 
 
 def preflight(config: Mapping[str, Any]) -> Specimen:
@@ -112,7 +136,7 @@ def preflight(config: Mapping[str, Any]) -> Specimen:
     settings = read_settings(TransformerConfig, config)
     return Specimen(
         model=lambda: build(settings),
-        optimizer=lambda model: build_optimizer(model, settings),
+        optimizer=lambda model: build_optimizer(model.parameters(), settings),
         loss=next_byte_loss,
         train=load(settings, "train"),
         val=load(settings, "val"),
@@ -139,62 +163,58 @@ def build(settings: TransformerConfig) -> Transformer:
     )
 
 
-def build_optimizer(model: nn.Module, settings: TransformerConfig) -> Optimizer:
+def layout_of(settings: TransformerConfig) -> Layout:
+    """The configured layout on all the workers there are; raises SpecError for one that does not go."""
+    return Layout(
+        data=max(1, world_size() // settings.pipeline),
+        pipeline=settings.pipeline,
+        microbatches=settings.microbatches,
+        schedule=settings.pipeline_schedule,
+        stages_per_worker=settings.stages_per_worker,
+        shard=settings.shard,
+        precision=settings.precision,
+        accumulate=settings.accumulate,
+        activation_checkpointing=settings.activation_checkpointing,
+        clip_norm=settings.clip,
+    )
+
+
+def build_optimizer(parameters: Iterable[nn.Parameter], settings: TransformerConfig) -> Optimizer:
     """The configured optimizer at the rate that belongs to the batch; norms and biases are not decayed."""
     lr = scaled_lr(
         settings.lr,
         settings.lr_scaling,
-        batch_size=settings.batch_size,
+        batch_size=settings.batch_size * settings.accumulate,
         base_batch_size=settings.base_batch_size,
     )
     return make_optimizer(
         settings.optimizer,
-        parameter_groups(model),
+        parameter_groups(parameters),
         lr=lr,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
     )
 
 
-def train_epoch(
-    model: nn.Module,
-    optimizer: Optimizer,
-    scheduler: LRScheduler,
-    data: Text,
-    settings: TransformerConfig,
-    *,
-    watch: Watch,
-    seed: int,
-    epoch: int,
-) -> float:
+def train_epoch(run: Run, data: Text, settings: TransformerConfig, *, watch: Watch, seed: int, epoch: int) -> float:
     """One pass over the training windows; the mean loss over all workers, nats per byte."""
-    device = data.content.device
-    total = torch.zeros(2, device=device)  # sum of the windows' losses, windows
-    model.train()
-    for index_B in shuffled_batches(len(data), settings.batch_size, seed=seed, epoch=epoch):
-        bytes_BT, next_BT = data[index_B.to(device)]
-        loss = next_byte_loss(model(bytes_BT), next_BT)
-        optimizer.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        optimizer.step()
-        scheduler.step()
-        watch.step(loss, grad_norm=norm)
-        total += torch.stack([loss.detach() * len(index_B), loss.new_tensor(len(index_B))])
+    device, multiple = data.content.device, run.layout.microbatches
+    total, count = 0.0, 0
+    for index_B in shuffled_batches(
+        len(data), settings.batch_size, seed=seed, epoch=epoch, share=run.share, multiple=multiple
+    ):
+        loss = run.step(data[index_B.to(device)])
+        watch.step(loss, grad_norm=0.0 if run.loss_scale.active else run.stats.grad_norm or 0.0)
+        total, count = total + loss * len(index_B), count + len(index_B)
+    run.flush()
     watch.look()
-    loss_sum, count = sum_over_ranks(total).tolist()
-    return float(loss_sum / count)
+    return total / count
 
 
-@torch.no_grad()
-def text_loss(model: nn.Module, data: Text, *, batch_size: int = 64) -> float:
+def text_loss(run: Run, data: Text, *, batch_size: int = 64) -> float:
     """The mean loss over all windows of a split, nats per byte."""
-    inner = unwrap(model).eval()
-    device = data.content.device
-    total = torch.zeros(2, dtype=torch.float64, device=device)  # sum of the windows' losses, windows
-    for index_B in batch_indices(len(data), batch_size):
-        bytes_BT, next_BT = data[index_B.to(device)]
-        loss = next_byte_loss(inner(bytes_BT), next_BT).double()
-        total += torch.stack([loss * len(index_B), loss.new_tensor(len(index_B))])
-    loss_sum, count = sum_over_ranks(total).tolist()
-    return float(loss_sum / count)
+    (k, n), device = run.share, data.content.device
+    return sum(
+        run.evaluate(data[index_B[k::n].to(device)]) * len(index_B)
+        for index_B in even_batches(len(data), batch_size * n)
+    ) / len(data)

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paretune.train.batches import batch_indices, batches_per_epoch, shuffled_batches
+    from paretune.train.batches import batch_indices, batches_per_epoch, even_batches, shuffled_batches
     from paretune.train.checkpoint import restore, snapshot
     from paretune.train.device import training_device
     from paretune.train.latency import latency_ms
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paretune.train.memory import PeakMemory
     from paretune.train.optimizers import Lamb, Lars, make_optimizer, parameter_groups
     from paretune.train.preflight import Specimen
-    from paretune.train.ranks import max_over_ranks, share_buffers, sum_over_ranks, unwrap
+    from paretune.train.ranks import max_over_ranks, share_buffers, sum_over_ranks, unwrap, world_size
     from paretune.train.run import Run, prepare
     from paretune.train.schedule import make_schedule, scaled_lr
     from paretune.train.seed import derive_seed, generator, seed_everything, start_seed
@@ -38,6 +38,7 @@ _MODULES = {
     "batch_indices": "batches",
     "batches_per_epoch": "batches",
     "derive_seed": "seed",
+    "even_batches": "batches",
     "generator": "seed",
     "latency_ms": "latency",
     "make_optimizer": "optimizers",
@@ -56,6 +57,7 @@ _MODULES = {
     "sum_over_ranks": "ranks",
     "training_device": "device",
     "unwrap": "ranks",
+    "world_size": "ranks",
 }
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "batch_indices",
     "batches_per_epoch",
     "derive_seed",
+    "even_batches",
     "generator",
     "latency_ms",
     "make_optimizer",
@@ -88,6 +91,7 @@ __all__ = [
     "sum_over_ranks",
     "training_device",
     "unwrap",
+    "world_size",
 ]
 
 

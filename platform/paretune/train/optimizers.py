@@ -38,12 +38,12 @@ def make_optimizer(
     raise SpecError(f"optimizer must be one of {', '.join(get_args(OptimizerName))}, got {name!r}")
 
 
-def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
+def parameter_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
     """Matrices (and convolutions) in one group; biases and norms in another, without weight decay and layer-wise rate.
 
     That is how LAMB's and LARS's authors run them: the norm of a bias near zero says nothing about its step.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
     matrices = [parameter for parameter in trained if parameter.dim() > 1]
     vectors = [parameter for parameter in trained if parameter.dim() <= 1]
     groups: list[dict[str, Any]] = [
