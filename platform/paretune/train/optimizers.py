@@ -6,6 +6,7 @@ proportion when the batch, and with it the learning rate, grows.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias, get_args, overload
 
@@ -53,7 +54,7 @@ def parameter_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]
     return [group for group in groups if group["params"]]
 
 
-class _LayerWise(Optimizer):
+class _LayerWise(Optimizer, ABC):
     """A step per parameter, with the state that `_update` keeps for it."""
 
     @overload
@@ -75,8 +76,9 @@ class _LayerWise(Optimizer):
                     self._update(parameter, parameter.grad, self.state[parameter], group)
         return loss
 
+    @abstractmethod
     def _update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Change one parameter by its gradient; `state` is kept for it from step to step."""
 
 
 class Lamb(_LayerWise):
