@@ -31,7 +31,8 @@ def best_first(Y_nm: Array, violation_n: Array) -> Indices:
     """
     rank_n = constrained_ranks(Y_nm, violation_n)
     crowding_n = np.zeros(len(Y_nm))
-    for rank in np.unique(rank_n):
+    ranks, sizes = np.unique(rank_n, return_counts=True)
+    for rank in ranks[sizes > 1]:  # with one objective most are alone, and there is nothing to order
         front = np.flatnonzero(rank_n == rank)
         crowding_n[front] = crowding(Y_nm[front])
     order: Indices = np.lexsort((-crowding_n, rank_n))

@@ -1,4 +1,4 @@
-"""The CNN on digits with `asha`, promoting, four trials at a time: its driver is killed twice, the study replays."""
+"""The CNN on digits with `asha`, promoting, on four gangs of two: its driver is killed twice, the study replays."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from paretune.records import Event
 EPOCHS = 9
 TRIALS = 12
 KILLS = 2
+GANGS = 4
+WORKERS = 2
 SPEC = Path(__file__).parents[2] / "search_spaces" / "cnn.yaml"
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1200)]
@@ -27,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1200)]
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Head]:
-    with ray_head(token="t" * 32, num_cpus=4) as running:
+    with ray_head(token="t" * 32, num_cpus=GANGS * WORKERS) as running:
         yield running
 
 
@@ -48,7 +50,7 @@ def seen(location: Path) -> Counter[str]:
 
 def test_a_study_of_promoted_trials_survives_its_driver_twice(tmp_path: Path, cluster: Head) -> None:
     run = ["run", str(SPEC), "--store", str(tmp_path), "--address", cluster.gcs_address, "--trials", str(TRIALS)]
-    run += ["--concurrency", "4", "--set", f"train.epochs={EPOCHS}"]
+    run += ["--concurrency", str(GANGS), "--set", f"train.workers={WORKERS}", "--set", f"train.epochs={EPOCHS}"]
     run += ["--set", "search.scheduler={name: asha, kind: promote}"]
     for _ in range(KILLS):
         driver, before = paretune(*run, cluster=cluster), seen(tmp_path)

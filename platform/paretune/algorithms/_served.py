@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from paretune.algorithms._base import Algorithm, Problem
-from paretune.algorithms._untried import Key, first_untried, keys, legal_points, uniform_points
+from paretune.algorithms._untried import Key, Tried, first_untried, legal_points, uniform_points
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Config
 
@@ -26,13 +26,14 @@ class Served:
 
     def __init__(self, algorithm: Algorithm, problem: Problem) -> None:
         self._algorithm, self._space, self._first = algorithm, problem.space, problem.first
+        self._tried = Tried(problem.space)
         self.joint: bool = getattr(algorithm, "joint", False)
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
     ) -> list[Proposal]:
         """Propose as `Algorithm.suggest` does."""
-        taken = keys(self._space, history, pending)
+        taken = self._tried.keys(history, pending)
         proposals: list[Proposal] = []
         for config in self._first:
             if len(proposals) < n and self._space.key(config) not in taken:

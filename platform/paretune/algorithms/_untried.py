@@ -30,34 +30,36 @@ _PASSED_OVER = 1 / 16
 """Of the cube. A point that is passed over costs 40 us, one that is drawn anew 0.1 to 1 ms."""
 
 
-def keys(space: Space, history: Sequence[Observation], pending: Sequence[Suggestion | Proposal]) -> set[Key]:
-    """The identities of all configurations that were tried or are about to be."""
-    return {space.key(entry.config) for entry in (*history, *pending)}
-
-
 class Tried:
-    """`keys`, remembered: with thousands of trials, making them anew is most of what a proposal costs."""
+    """The identities of a study's configurations, remembered: with thousands of trials, making them anew is most of
+    what a proposal costs."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._known: dict[int, tuple[Config, Key]] = {}
+        self._known: dict[int, tuple[Config, Key]] = {}  # by the object's id, which it keeps while it is held here
         self._configs: list[Config] = []
         self._taken: set[Key] = set()
 
-    def keys(self, history: Sequence[Observation], pending: Sequence[Suggestion]) -> set[Key]:
-        """The identities of all configurations that were tried or are about to be."""
+    def __reduce__(self) -> tuple[type[Tried], tuple[Space]]:
+        return Tried, (self._space,)
+
+    def keys(self, history: Sequence[Observation], ahead: Sequence[Suggestion | Proposal] = ()) -> set[Key]:
+        """All configurations that were tried or are about to be."""
         configs, known = [seen.config for seen in history], len(self._configs)
         if known > len(configs) or not all(map(operator.is_, self._configs, configs)):
             self._taken, known = set(), 0  # another history than last time
         self._configs = configs
-        self._taken.update(self._key(seen.trial, seen.config) for seen in history[known:])
-        return self._taken | {self._key(waiting.id, waiting.config) for waiting in pending}
+        self._taken.update(map(self._key, configs[known:]))
+        return self._taken | self.under_way(ahead)
 
-    def _key(self, trial: int, config: Config) -> Key:
-        """Remembered for the same object only: another study has trials of the same numbers."""
-        known = self._known.get(trial)
-        if known is None or known[0] is not config:
-            known = self._known[trial] = (config, self._space.key(config))
+    def under_way(self, ahead: Sequence[Suggestion | Proposal]) -> set[Key]:
+        """Those that are about to be."""
+        return {self._key(entry.config) for entry in ahead}
+
+    def _key(self, config: Config) -> Key:
+        known = self._known.get(id(config))
+        if known is None:
+            known = self._known[id(config)] = (config, self._space.key(config))
         return known[1]
 
 
@@ -102,8 +104,9 @@ def untried(space: Space, taken: set[Key]) -> Iterator[dict[str, Value]]:
 def fresh(
     space: Space,
     points: Iterable[Array],
+    tried: Tried,
     history: Sequence[Observation],
-    pending: Sequence[Suggestion | Proposal],
+    ahead: Sequence[Suggestion | Proposal],
     rng: np.random.Generator,
 ) -> dict[str, Value]:
     """The first configuration along endless `points` that was not tried, each point made legal where it is not.
@@ -111,9 +114,8 @@ def fresh(
     An exhausted space is tried again, what is under way last.
     """
     points = legal_points(space, points, rng)
-    under_way = {space.key(entry.config) for entry in pending}
     start = list(itertools.islice(points, 1))
-    for taken in (under_way | keys(space, history, []), under_way):
+    for taken in (tried.keys(history, ahead), tried.under_way(ahead)):
         config = first_untried(space, itertools.chain(start, points), taken)
         if config is not None:
             return config

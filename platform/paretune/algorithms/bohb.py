@@ -25,7 +25,7 @@ from paretune.algorithms._bohb.kernel_density import KernelDensity, present
 from paretune.algorithms._bohb.settings import BOHB
 from paretune.algorithms._initial import next_initial, next_random
 from paretune.algorithms._outcomes import Outcomes, outcomes
-from paretune.algorithms._untried import Array, around, fresh, keys
+from paretune.algorithms._untried import Array, Tried, around, fresh
 from paretune.objective import Objectives
 from paretune.pareto import best_first
 from paretune.records import Observation, Proposal, Suggestion
@@ -46,6 +46,7 @@ class BayesianHyperband:
 
     def __init__(self, problem: Problem, settings: BOHB) -> None:
         self._space, self._objectives, self._seed = problem.space, problem.objectives, problem.seed
+        self._tried = Tried(problem.space)
         self._rungs, self._settings = problem.rungs, settings
         self._enough = settings.enough or len(problem.space) + 1
 
@@ -58,13 +59,13 @@ class BayesianHyperband:
     def _next(
         self, history: Sequence[Observation], ahead: Pending, known: Outcomes | None, rng: np.random.Generator
     ) -> Proposal:
-        taken, trials = keys(self._space, history, ahead), len(history) + len(ahead)
+        taken, trials = self._tried.keys(history, ahead), len(history) + len(ahead)
         if known is None:
             return next_initial(self._space, taken, seed=self._seed, trials=trials)
         if rng.random() < self._settings.random:
             return next_random(self._space, taken, rng, trials=trials)
         points = self._points(known, ahead, rng)
-        config = fresh(self._space, chain(points, around(points[0], rng)), history, ahead, rng)
+        config = fresh(self._space, chain(points, around(points[0], rng)), self._tried, history, ahead, rng)
         return Proposal(config=config, origin="model")
 
     def _points(self, known: Outcomes, ahead: Pending, rng: np.random.Generator) -> Array:

@@ -22,7 +22,7 @@ from paretune.algorithms._cmaes.replay import Beginning, Search, replay
 from paretune.algorithms._cmaes.settings import CMAES
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._outcomes import outcomes
-from paretune.algorithms._untried import around, fresh, keys
+from paretune.algorithms._untried import Tried, around, fresh
 from paretune.errors import AlgorithmError
 from paretune.records import Observation, Proposal, Suggestion
 
@@ -42,6 +42,7 @@ class CovarianceAdaptation:
     def __init__(self, problem: Problem, settings: CMAES) -> None:
         """Raises AlgorithmError for several objectives, and where no parameter has an order."""
         self._space, self._objectives, self._seed = problem.space, problem.objectives, problem.seed
+        self._tried = Tried(problem.space)
         self._coordinates = Coordinates.of(problem.space)
         _check(problem, self._coordinates)
         d = len(problem.space)
@@ -69,11 +70,11 @@ class CovarianceAdaptation:
     ) -> Proposal:
         trials = len(history) + len(ahead)
         if trials < self._beginning.population:
-            return next_initial(self._space, keys(self._space, history, ahead), seed=self._seed, trials=trials)
+            return next_initial(self._space, self._tried.keys(history, ahead), seed=self._seed, trials=trials)
         draws = self._draws(search, rng)
         first_d = next(draws)
         points = chain([first_d], islice(draws, _DRAWS), around(first_d, rng))
-        return Proposal(config=fresh(self._space, points, history, ahead, rng), origin="model")
+        return Proposal(config=fresh(self._space, points, self._tried, history, ahead, rng), origin="model")
 
     def _draws(self, search: Search, rng: np.random.Generator) -> Iterator[Array]:
         """Points of the unit cube, all parameters; shape (d,) each."""

@@ -19,7 +19,7 @@ from paretune.algorithms._evolution.settings import Evolution
 from paretune.algorithms._evolution.variation import Variation, tournament
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._outcomes import outcomes
-from paretune.algorithms._untried import around, fresh, keys
+from paretune.algorithms._untried import Tried, around, fresh
 from paretune.pareto import best_first
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import Config
@@ -36,6 +36,7 @@ class NSGA2:
 
     def __init__(self, problem: Problem, settings: Evolution) -> None:
         self._space, self._objectives, self._seed = problem.space, problem.objectives, problem.seed
+        self._tried = Tried(problem.space)
         self._population = settings.population
         self._variation = Variation(problem.space, crossover=settings.crossover, mutation=settings.mutation)
 
@@ -54,11 +55,11 @@ class NSGA2:
     ) -> Proposal:
         trials = len(history) + len(ahead)
         if len(parents) < 2 or trials < self._population:
-            return next_initial(self._space, keys(self._space, history, ahead), seed=self._seed, trials=trials)
+            return next_initial(self._space, self._tried.keys(history, ahead), seed=self._seed, trials=trials)
         children = self._children(parents, rng)
         first_d = next(children)
         points = chain([first_d], islice(children, _CHILDREN), around(first_d, rng))
-        return Proposal(config=fresh(self._space, points, history, ahead, rng), origin="model")
+        return Proposal(config=fresh(self._space, points, self._tried, history, ahead, rng), origin="model")
 
     def _children(self, parents: list[Config], rng: np.random.Generator) -> Iterator[Array]:
         while True:

@@ -35,7 +35,7 @@ from paretune.algorithms._gp.settings import GP
 from paretune.algorithms._gp.table import results
 from paretune.algorithms._gp.transfer import Lessons, lessons_of
 from paretune.algorithms._initial import next_initial
-from paretune.algorithms._untried import Tried, keys, sobol_points
+from paretune.algorithms._untried import Tried, sobol_points
 from paretune.errors import AlgorithmError
 from paretune.records import WHOLE, Forecast, Observation, Proposal, Suggestion
 from paretune.space import Config
@@ -88,7 +88,7 @@ class GaussianProcess:
         self._lessons: Lessons | None = None  # of the sources, which are fitted when first needed
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_learnt": {}, "_tried": Tried(self._space), "_lessons": None}
+        return {**self.__dict__, "_learnt": {}, "_lessons": None}
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
@@ -108,7 +108,7 @@ class GaussianProcess:
         self, history: Sequence[Observation], ahead: Sequence[Suggestion | Proposal], trials: int
     ) -> Proposal:
         """The next of the start; the first ones are trained to the end where others may not be."""
-        tried = keys(self._space, history, ahead)
+        tried = self._tried.keys(history, ahead)
         chosen = next_earlier(self._problem, history, tried, trials=trials) or next_initial(
             self._space, tried, seed=self._seed, trials=trials
         )
@@ -261,7 +261,7 @@ class GaussianProcess:
     ) -> Candidate:
         acquisition = self._acquisition(knowledge, history, waiting, seed, finer=finer)
         under_way = {self._space.key(config) for config in waiting}
-        tried = under_way | self._tried.keys(history, [])
+        tried = under_way | self._tried.keys(history)
         for taken in (tried, under_way, set[Any]()):  # an exhausted space is tried again, what is under way last
             found = Search(acquisition, self._cube, taken).best(knowledge.leaders, np.random.default_rng(seed))
             if found is not None:

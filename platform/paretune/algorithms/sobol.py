@@ -9,7 +9,7 @@ import numpy as np
 from paretune.algorithms._base import Problem
 from paretune.algorithms._initial import next_initial
 from paretune.algorithms._settings import Settings
-from paretune.algorithms._untried import keys
+from paretune.algorithms._untried import Tried
 from paretune.records import Observation, Proposal, Suggestion
 
 
@@ -21,11 +21,12 @@ class Sobol:
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self._space, self._seed = problem.space, problem.seed
+        self._tried = Tried(problem.space)
 
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
     ) -> list[Proposal]:
-        taken = keys(self._space, history, pending)
+        taken = self._tried.keys(history, pending)
         trials = len(history) + len(pending)
         proposals: list[Proposal] = []
         for number in range(trials, trials + n):

@@ -21,7 +21,7 @@ from paretune.algorithms._initial import next_initial
 from paretune.algorithms._outcomes import Outcomes, outcomes
 from paretune.algorithms._tpe.settings import TPE
 from paretune.algorithms._tpe.trials import distributions, quiet, study, to_unit
-from paretune.algorithms._untried import around, fresh, keys
+from paretune.algorithms._untried import Tried, around, fresh
 from paretune.records import Observation, Proposal, Suggestion
 from paretune.space import INACTIVE, Config, Value
 
@@ -41,6 +41,7 @@ class TreeParzenEstimator:
 
     def __init__(self, problem: Problem, settings: TPE) -> None:
         self._space, self._objectives, self._seed = problem.space, problem.objectives, problem.seed
+        self._tried = Tried(problem.space)
         self._settings = settings
         self._multivariate = len(problem.objectives) == 1 if settings.multivariate is None else settings.multivariate
 
@@ -55,11 +56,11 @@ class TreeParzenEstimator:
     ) -> Proposal:
         trials = len(history) + len(ahead)
         if len(known.configs) < 2 or trials < self._settings.initial:
-            return next_initial(self._space, keys(self._space, history, ahead), seed=self._seed, trials=trials)
+            return next_initial(self._space, self._tried.keys(history, ahead), seed=self._seed, trials=trials)
         draws = self._draws(known, [entry.config for entry in ahead], seed=int(rng.integers(2**31)))
         points = list(islice(draws, 1))
         candidates = chain(points, islice(draws, _DRAWS - 1), around(points[0], rng))
-        config = fresh(self._space, candidates, history, ahead, rng)
+        config = fresh(self._space, candidates, self._tried, history, ahead, rng)
         return Proposal(config=config, origin="model")
 
     def _draws(self, known: Outcomes, waiting: list[Config], *, seed: int) -> Iterator[Array]:
