@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_afterwards")]
 def test_one_gang_trains_under_several_layouts(tmp_path: Path) -> None:
     study = pt.search(
         loops.laid_out,
-        space={"pipeline": pt.Choice([1, 2])},
+        space={"lr": pt.Choice([1e-2])},
+        layout={"pipeline": pt.Choice([1, 2]), "microbatches": 4, "schedule": "1f1b"},
         objectives={"error": "minimize", "cost": "minimize"},
         algorithm="grid",
         trials=2,
@@ -26,7 +27,7 @@ def test_one_gang_trains_under_several_layouts(tmp_path: Path) -> None:
         progress=False,
         keep="all",
     )
-    piped, parallel = sorted(study.trials, key=lambda trial: -trial.config["pipeline"])
+    piped, parallel = sorted(study.trials, key=lambda trial: -trial.config["layout.pipeline"])
     assert [trial.status for trial in study.trials] == ["completed"] * 2
     assert piped.metrics["error"] == pytest.approx(parallel.metrics["error"], rel=1e-4)
     assert piped.metrics["groups"] == parallel.metrics["groups"], "what a trial leaves open is closed after it"

@@ -29,10 +29,11 @@ def preflight(
     """
     from paretune import loading
     from paretune.cli import _console, _specs
+    from paretune.layouts import assembled
 
     study, folder = _specs.read(spec, _specs.changes({}, set_ or ()))
     hook = _hook(study.trainable, loading.resolve(study.trainable, base=folder))
-    config = {**study.constants(), **study.space.complete({})}
+    config = assembled(study.constants(), study.space.complete({}))
 
     from paretune.train.preflight import examine
 
