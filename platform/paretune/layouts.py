@@ -183,8 +183,7 @@ def _batch_size(name: object, space: Mapping[str, Parameter], constants: Mapping
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise SpecError(
-        "layout: batch: must name a parameter of the space that is no float, or an integer under train: config:, "
-        f"got {name!r}",
+        f"layout: batch: must name a parameter that is no float, or an integer under train: config:, got {name!r}",
         hint=nearest(name, [*(key for key in space if not isinstance(space[key], Float)), *constants]),
     )
 

@@ -108,7 +108,9 @@ def _hook(reference: str, train: Callable[..., Any]) -> Callable[[dict[str, Any]
 def _settings(config: dict[str, Any]) -> str:
     from paretune.report import text
 
-    return ", ".join(f"{name} {text.value(value)}" for name, value in config.items())
+    layout = {f"layout.{name}": value for name, value in config.get("layout", {}).items()}
+    plain = {name: value for name, value in config.items() if name != "layout"}
+    return ", ".join(f"{name} {text.value(value)}" for name, value in {**plain, **layout}.items())
 
 
 def _hours(hours: float) -> str:
