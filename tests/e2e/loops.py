@@ -200,7 +200,12 @@ def environment(config: dict[str, Any]) -> None:
 
 
 def laid_out(config: dict[str, Any]) -> None:
-    """Two epochs under a layout of two workers, with a checkpoint each; the run is left open, as by a stopped trial."""
+    """Two epochs under a layout of two workers, with a checkpoint each; the run is left open, as by a stopped trial.
+
+    Worker `greedy` asks for an exabyte in the first one.
+    """
+    import os
+
     import ray.train
     import torch
     from torch import nn
@@ -218,8 +223,11 @@ def laid_out(config: dict[str, Any]) -> None:
     for epoch in range(state["epoch"] + 1, 3):
         for _ in range(3):
             run.step((x[k::n], y[k::n]))
+            if config["greedy"] == torch.distributed.get_rank():
+                torch.empty(2**60)
         metrics = {
             "error": run.evaluate((x[k::n], y[k::n])),
+            "process": os.getpid(),
             "cost": run.stats.step_s,
             "epoch": epoch,
             "groups": groups,
