@@ -51,6 +51,7 @@ def search(
     objectives: Objectives | Mapping[str, Any],
     limits: Mapping[str, Limit | Mapping[str, Any]] | None = None,
     constraints: Sequence[str] = (),
+    layout: Mapping[str, Any] | None = None,
     first: Sequence[Config] = (),
     algorithm: Settings | Mapping[str, Any] | str = "gp",
     scheduler: schedulers.Settings | Mapping[str, Any] | str = "auto",
@@ -78,6 +79,8 @@ def search(
         objectives: metric names to "minimize" or "maximize", or to a mapping with `goal`, `reference`, `limit`.
         limits: of other metrics that are reported: names to `min`, `max` or both.
         constraints: what must hold between parameters: "batch_size * accumulate <= 4096".
+        layout: how trials are spread over the workers: entries of `train.Layout` to values, or to what is searched of
+            them, {"pipeline": pt.Choice([1, 2, 4])}; in the loop `train.Layout.of(config)`.
         first: configurations to try before all others; what they leave out is completed by defaults.
         algorithm: one of `paretune.algorithms.names()`, or its settings: `pt.GP(initial=8)`.
         scheduler: one of `paretune.schedulers.names()`, or its settings: `pt.ASHA(grace=3)`; which trials go on. By
@@ -106,6 +109,7 @@ def search(
             "objectives": objectives,
             "space": space,
             "constraints": list(constraints),
+            **({} if layout is None else {"layout": layout}),
             **({} if limits is None else {"limits": limits}),
             "search": {
                 "algorithm": algorithm, "scheduler": scheduler,

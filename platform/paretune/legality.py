@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from paretune.constraints import Constraint
 from paretune.coordinates import INACTIVE, Column
 from paretune.errors import SpaceError
-from paretune.parameters import Parameter, conditions
+from paretune.parameters import Choice, Config, Int, Parameter, Value, conditions
 from paretune.slices import spread
 
 Array = npt.NDArray[np.float64]
@@ -34,14 +35,31 @@ _FRESH = 4096  # points drawn before the pool is resorted to: enough for one in 
 _BLEND = 8  # slice steps from a point of the pool to one drawn
 
 
-class Legality:
-    """The constraints of one space; raises SpaceError where they leave no legal configuration."""
+class Rule(Protocol):
+    """Says which combinations of values are legal, where no inequality could: of discrete parameters, some absent."""
 
-    def __init__(self, parameters: Mapping[str, Parameter], constraints: Sequence[Constraint]) -> None:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters it looks at."""
+
+    def refusal(self, config: Config) -> str | None:
+        """Why a configuration is not legal; None where it is."""
+
+
+class Legality:
+    """The constraints and rules of one space; raises SpaceError where they leave no legal configuration."""
+
+    def __init__(
+        self, parameters: Mapping[str, Parameter], constraints: Sequence[Constraint], rules: Sequence[Rule] = ()
+    ) -> None:
         columns = {name: Column(index, parameter) for index, (name, parameter) in enumerate(parameters.items())}
         self.groups = tuple(
-            Group({name: columns[name] for name in names}, [c for c in constraints if c.names[0] in names])
-            for names in _joined(parameters, constraints)
+            Group(
+                {name: columns[name] for name in names},
+                [constraint for constraint in constraints if constraint.names[0] in names],
+                [rule for rule in rules if rule.names[0] in names],
+            )
+            for names in _joined(parameters, [*(c.names for c in constraints), *(rule.names for rule in rules)])
         )
 
     def mask(self, X_nd: Array) -> Mask:
@@ -94,10 +112,13 @@ class Group:
     group's own cube is legal.
     """
 
-    def __init__(self, columns: Mapping[str, Column], constraints: Sequence[Constraint]) -> None:
+    def __init__(
+        self, columns: Mapping[str, Column], constraints: Sequence[Constraint], rules: Sequence[Rule] = ()
+    ) -> None:
         self.names = tuple(columns)
         self.places = np.array([column.index for column in columns.values()])
         self._columns, self._constraints = columns, constraints
+        self._tables = [_Table(rule, columns) for rule in rules]
         combinations = math.prod(column.parameter.cardinality for column in columns.values())
         self.listed = combinations <= _LISTED
         if self.listed:
@@ -108,7 +129,7 @@ class Group:
         if not len(self.pool_pk):
             tried = f"all {combinations:,.0f} combinations" if self.listed else f"{8 * _DRAWS:,} points and a descent"
             raise SpaceError(
-                f"constraints {'; '.join(map(str, constraints))}: must leave a legal configuration, found none in "
+                f"{_spelt(constraints, rules)}: must leave a legal configuration, found none in "
                 f"{tried} of {', '.join(self.names)}",
                 hint="loosen them, or widen the parameters they name",
             )
@@ -121,6 +142,8 @@ class Group:
             with np.errstate(all="ignore"):  # what is not a number is not legal
                 kept_n = constraint.kept(values, _EXACT)
             legal_n &= kept_n | ~_all(active[name] for name in constraint.names)
+        for table in self._tables:
+            legal_n &= table.mask(self._units(X_nk), active)
         return legal_n
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
@@ -191,11 +214,13 @@ class Group:
             with np.errstate(all="ignore"):
                 relative_n = np.nan_to_num(constraint.excess(values) / constraint.size(values), nan=1.0)
             broken_n += np.where(_all(active[name] for name in constraint.names), np.maximum(relative_n, 0.0), 0.0)
+        for table in self._tables:
+            broken_n += ~table.mask(self._units(X_nk), active)
         return broken_n
 
     def _read(self, X_nk: Array) -> tuple[dict[str, Array], dict[str, Mask]]:
         """The values of the group's numbers, and whether each of its parameters is there."""
-        units = dict(zip(self.names, X_nk.T, strict=True))
+        units = self._units(X_nk)
         active: dict[str, Mask] = {}
         for name, column in self._columns.items():
             needed = [
@@ -206,12 +231,46 @@ class Group:
         constrained = {name for constraint in self._constraints for name in constraint.names}
         return {name: self._columns[name].values(units[name]) for name in self.names if name in constrained}, active
 
+    def _units(self, X_nk: Array) -> dict[str, Array]:
+        """The coordinates by name."""
+        return dict(zip(self.names, X_nk.T, strict=True))
 
-def _joined(parameters: Mapping[str, Parameter], constraints: Sequence[Constraint]) -> list[list[str]]:
-    """The names of each group, in the order of the space."""
+
+class _Table:
+    """What a rule says of each combination of values that was met: it is asked once."""
+
+    def __init__(self, rule: Rule, columns: Mapping[str, Column]) -> None:
+        self._rule, self._columns = rule, {name: columns[name] for name in rule.names}
+        self._legal: dict[tuple[int, ...], bool] = {}
+
+    def mask(self, units: Mapping[str, Array], active: Mapping[str, Mask]) -> Mask:
+        """Whether each point is legal; shape (n,)."""
+        bins = [np.where(active[name], column.bins(units[name]), -1) for name, column in self._columns.items()]
+        rows_nk, row_n = np.unique(np.stack(bins, axis=-1), axis=0, return_inverse=True)
+        return np.array([self._allows(tuple(row)) for row in rows_nk.tolist()], dtype=bool)[row_n.ravel()]
+
+    def _allows(self, row: tuple[int, ...]) -> bool:
+        if row not in self._legal:
+            config = {
+                name: _value(column.parameter, number)
+                for (name, column), number in zip(self._columns.items(), row, strict=True)
+                if number >= 0
+            }
+            self._legal[row] = self._rule.refusal(config) is None
+        return self._legal[row]
+
+
+def _value(parameter: Parameter, number: int) -> Value:
+    """A discrete parameter's value of that number, counted from 0."""
+    assert isinstance(parameter, Int | Choice)
+    return parameter.options[number] if isinstance(parameter, Choice) else parameter.values[number]
+
+
+def _joined(parameters: Mapping[str, Parameter], together: Sequence[tuple[str, ...]]) -> list[list[str]]:
+    """The names of each group, in the order of the space; `together` are those that one constraint or rule names."""
     groups: list[set[str]] = []
-    for constraint in constraints:
-        names = _with_parents(constraint.names, parameters)
+    for joined in together:
+        names = _with_parents(joined, parameters)
         for group in [group for group in groups if group & names]:
             groups.remove(group)
             names |= group
@@ -227,6 +286,11 @@ def _with_parents(names: Iterable[str], parameters: Mapping[str, Parameter]) -> 
             found.add(name)
             stack.extend(parameters[name].when)
     return found
+
+
+def _spelt(constraints: Sequence[Constraint], rules: Sequence[Rule]) -> str:
+    named = [f"what is legal of {', '.join(rule.names)}" for rule in rules]
+    return f"constraints {'; '.join([*map(str, constraints), *named])}"
 
 
 def _all(masks: Iterable[Mask]) -> Mask:

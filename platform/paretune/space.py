@@ -3,10 +3,10 @@
     config  {"lr": 0.001, "optimizer": "adamw"}      what the user's code sees: inactive parameters are absent
     x_d     one number in [0, 1] per parameter        what algorithms see: inactive coordinates are INACTIVE
 
-Constraints (`"batch_size * accumulate <= 4096"`) say which configurations are legal: `decode` knows nothing of them,
-`legal` and `check` do, and `legality` finds points of the cube where they hold. `encode` and `decode` go between
-configurations and the cube, `to_dict` / `from_dict` between a space and its YAML form, `to_optuna` / `from_optuna`
-between a space and Optuna's distributions.
+Constraints (`"batch_size * accumulate <= 4096"`) and rules (of layouts) say which configurations are legal: `decode`
+knows nothing of them, `legal` and `check` do, and `legality` finds points of the cube where they hold. `encode` and
+`decode` go between configurations and the cube, `to_dict` / `from_dict` between a space and its YAML form, `to_optuna`
+/ `from_optuna` between a space and Optuna's distributions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from paretune.beliefs import Normal
 from paretune.constraints import parse
 from paretune.coordinates import INACTIVE
 from paretune.errors import SpaceError, nearest
-from paretune.legality import Legality
+from paretune.legality import Legality, Rule
 from paretune.parameters import Choice, Config, Float, Int, Parameter, Value, conditions, declared, same
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ _FIELDS = {
 class Space(Mapping[str, Parameter]):
     """An ordered mapping from names to parameters whose conditions and constraints are known to be sound."""
 
-    def __init__(self, parameters: Mapping[str, Parameter], constraints: Sequence[str] = ()) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Parameter], constraints: Sequence[str] = (), rules: Sequence[Rule] = ()
+    ) -> None:
         """Raises SpaceError for what is not sound, as constraints that nothing keeps or the defaults break."""
         if not isinstance(parameters, Mapping) or not parameters:
             raise SpaceError(
@@ -62,7 +64,8 @@ class Space(Mapping[str, Parameter]):
         if isinstance(constraints, str) or not isinstance(constraints, Sequence):
             raise SpaceError(f"constraints must be a list, got {constraints!r}", hint='["batch * accumulate <= 4096"]')
         self.constraints = tuple(parse(text, self._parameters) for text in constraints)
-        self.legality = Legality(self._parameters, self.constraints)
+        self.rules = tuple(rule for rule in rules if rule.names)
+        self.legality = Legality(self._parameters, self.constraints, self.rules)
         self._check_default()
 
     def __getitem__(self, name: str) -> Parameter:
@@ -84,6 +87,7 @@ class Space(Mapping[str, Parameter]):
             isinstance(other, Space)
             and repr(self.to_dict()) == repr(other.to_dict())
             and self.constraints == other.constraints
+            and self.rules == other.rules
         )
 
     def __hash__(self) -> int:
@@ -135,6 +139,11 @@ class Space(Mapping[str, Parameter]):
         return []
 
     @property
+    def restricted(self) -> bool:
+        """Whether any combination of values is not legal."""
+        return bool(self.constraints or self.rules)
+
+    @property
     def conditional(self) -> bool:
         """Whether any parameter is conditional."""
         return any(parameter.when for parameter in self.values())
@@ -174,10 +183,16 @@ class Space(Mapping[str, Parameter]):
             if not constraint.holds(config):
                 values = ", ".join(f"{name} = {config[name]}" for name in constraint.names)
                 raise SpaceError(f"constraint {constraint.text!r}: must hold, got {values}")
+        for rule in self.rules:
+            reason = rule.refusal(config)
+            if reason is not None:
+                raise SpaceError(reason)
 
     def legal(self, config: Config) -> bool:
-        """Whether every constraint that applies holds."""
-        return all(constraint.holds(config) for constraint in self.constraints)
+        """Whether every constraint that applies holds, and every rule."""
+        return all(constraint.holds(config) for constraint in self.constraints) and not any(
+            rule.refusal(config) for rule in self.rules
+        )
 
     def default(self) -> dict[str, Value] | None:
         """The default configuration, or None when no parameter has a default; middles stand in for missing ones."""
@@ -241,19 +256,20 @@ class Space(Mapping[str, Parameter]):
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The space as plain data: what a spec file holds under `space:`."""
-        return {name: _to_dict(parameter) for name, parameter in self.items()}
+        return {name: parameter_to_dict(parameter) for name, parameter in self.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object], constraints: Sequence[str] = ()) -> Space:
         """Build a space from plain data (or from parameters); errors name the parameter."""
         if not isinstance(data, Mapping):
             raise SpaceError(f"space must map names to parameters, got {type(data).__name__}")
-        return cls({name: _from_dict(name, entry) for name, entry in data.items()}, constraints)
+        return cls({name: parameter_from_dict(name, entry) for name, entry in data.items()}, constraints)
 
     def constrained(self, constraints: Sequence[str]) -> Space:
         """The space with these constraints beside its own; one that stands there already is not repeated."""
         more = Space(self, constraints).constraints
-        return Space(self, list(dict.fromkeys(constraint.text for constraint in (*self.constraints, *more))))
+        texts = [constraint.text for constraint in (*self.constraints, *more)]
+        return Space(self, list(dict.fromkeys(texts)), self.rules)
 
     # -- Optuna ----------------------------------------------------------------------------------------------------
 
@@ -275,7 +291,8 @@ def _spell(parameter: Parameter) -> str:
     return " and ".join(f"{parent} in {list(values)}" for parent, values in conditions(parameter).items())
 
 
-def _to_dict(parameter: Parameter) -> dict[str, Any]:
+def parameter_to_dict(parameter: Parameter) -> dict[str, Any]:
+    """A parameter as plain data."""
     kind = next(name for name, cls in _KINDS.items() if isinstance(parameter, cls))
     result: dict[str, Any] = {"type": kind}
     for name in _FIELDS[kind]:
@@ -298,7 +315,8 @@ def _weights(choice: Parameter, weights: Sequence[float]) -> dict[Value, float] 
     return list(weights)
 
 
-def _from_dict(name: str, entry: object) -> Parameter:
+def parameter_from_dict(name: str, entry: object) -> Parameter:
+    """A parameter from plain data, or itself; errors begin with the name."""
     if isinstance(entry, Float | Int | Choice):
         return entry
     if not isinstance(entry, Mapping):

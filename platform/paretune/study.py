@@ -4,6 +4,7 @@ StudySpec
   name, trainable, store
   objectives   -> Objectives       with the limits on other metrics that stand under `limits` beside it
   space        -> Space            with what stands under `constraints` beside it
+  layout       -> LayoutSpec       how trials are spread over their workers; what is searched of it joins the space
   search       -> SearchSettings   algorithm, scheduler, when to stop, concurrency, seed, first, warm_start
   train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, keep, config
 """
@@ -30,6 +31,8 @@ from pydantic import (
 from paretune._defaults import STORE as DEFAULT_STORE
 from paretune._yaml import Loader
 from paretune.errors import InputError, SpaceError, SpecError, nearest
+from paretune.layouts import PREFIX, LayoutSpec
+from paretune.layouts import read as read_layout
 from paretune.objective import Objectives
 from paretune.parameters import Value
 from paretune.space import Space
@@ -170,6 +173,7 @@ class StudySpec(_Strict):
     trainable: str
     objectives: Objectives
     space: Space
+    layout: LayoutSpec | None = None
     search: SearchSettings = SearchSettings()
     train: TrainSettings = TrainSettings()
     store: str = DEFAULT_STORE
@@ -177,12 +181,20 @@ class StudySpec(_Strict):
     @model_validator(mode="before")
     @classmethod
     def _neighbours(cls, data: Any) -> Any:
-        """Limits stand beside the objectives in a file, constraints beside the space; they belong to them."""
+        """Limits stand beside the objectives in a file, constraints and the layout beside the space: they belong there.
+
+        What is searched of the layout is a part of the space, and constraints may name it.
+        """
         if not isinstance(data, Mapping):
             return data
         rest = dict(data)
         if "limits" in rest and "objectives" in rest:
             rest["objectives"] = cls._objectives(rest["objectives"]).with_limits(rest.pop("limits"))
+        if rest.get("layout") is not None:
+            train = TrainSettings.model_validate(rest.get("train", {}))
+            own = _as_space(rest["space"], ()) if rest.get("space") else None
+            layout = read_layout(rest["layout"], workers=train.workers, space=own or {}, constants=train.config)
+            rest |= {"layout": layout, "space": _laid_out(own, layout)}
         if "constraints" in rest and "space" in rest:
             rest["space"] = _as_space(rest["space"], rest.pop("constraints") or ())
         return rest
@@ -208,8 +220,7 @@ class StudySpec(_Strict):
 
     @model_validator(mode="after")
     def _no_collisions(self) -> StudySpec:
-        constants = set(self.train.config) | ({"epochs"} if self.train.epochs is not None else set())
-        twice = sorted(constants & set(self.space))
+        twice = sorted(set(self.constants()) & set(self.space))
         if twice:
             raise SpecError(
                 f"space: {twice[0]}: given in train as well",
@@ -253,9 +264,10 @@ class StudySpec(_Strict):
         return tuple(self.space.complete(given) for given in self.search.first or ())
 
     def constants(self) -> dict[str, Any]:
-        """What every trial's config holds beside the suggested parameters."""
+        """What every trial's config holds beside the suggested parameters; see `layouts.assembled`."""
         epochs = {} if self.train.epochs is None else {"epochs": self.train.epochs}
-        return {**self.train.config, **epochs}
+        layout = {} if self.layout is None else {"layout": dict(self.layout.fixed)}
+        return {**self.train.config, **epochs, **layout}
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as plain data, `store` left out: a study may be moved."""
@@ -264,7 +276,12 @@ class StudySpec(_Strict):
             "trainable": self.trainable,
             "objectives": self.objectives.to_dict(),
             **({"limits": self.objectives.limited_to_dict()} if self.objectives.limited else {}),
-            "space": self.space.to_dict(),
+            "space": {
+                name: entry
+                for name, entry in self.space.to_dict().items()
+                if self.layout is None or not name.startswith(PREFIX)
+            },
+            **({} if self.layout is None else {"layout": self.layout.to_dict()}),
             **(
                 {"constraints": [str(constraint) for constraint in self.space.constraints]}
                 if self.space.constraints
@@ -280,6 +297,16 @@ class StudySpec(_Strict):
         if "target" in changes.get("search", {}):  # another target replaces the whole of it
             merged["search"]["target"] = changes["search"]["target"]
         return build(merged, where="study")
+
+
+def _laid_out(space: Space | None, layout: LayoutSpec) -> Space:
+    """The space with what is searched of the layout, of which only what is legal."""
+    parameters, texts = dict(space or {}), [constraint.text for constraint in space.constraints] if space else []
+    for name, parameter in layout.parameters().items():
+        if name in parameters:
+            raise SpecError(f"space: {name}: given under layout as well", hint=f"remove {name} from the space")
+        parameters[name] = parameter
+    return Space(parameters, texts, [layout])
 
 
 def _as_space(space: Any, constraints: Sequence[str]) -> Space:

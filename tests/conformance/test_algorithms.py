@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from random_spaces import history, observed, spaces, suggested
 
 import paretune as pt
-from paretune import algorithms
+from paretune import algorithms, study
 from paretune.algorithms import Algorithm, Problem
 from paretune.earlier import Source
 from paretune.errors import AlgorithmError
@@ -301,12 +301,33 @@ def legal_history(space: Space, n: int, *, seed: int = 0) -> list[Observation]:
     ]
 
 
-@pytest.mark.parametrize("n", [0, 14])
-def test_constraints_hold_in_every_proposal(name: str, n: int) -> None:
-    algorithm = create(name, CONSTRAINED, ONE, seed=0)
-    past = legal_history(CONSTRAINED, n)
+LAID_OUT = study.build(
+    {
+        "name": "laid-out",
+        "trainable": "cnn",
+        "objectives": {"error": "minimize"},
+        "space": {"lr": Float(1e-5, 1.0, log=True), "batch": Int(16, 64, step="power2")},
+        "layout": {
+            "data": Choice([1, 2, 4, 8]),
+            "pipeline": Choice([1, 2, 4, 8]),
+            "microbatches": Int(2, 16, step="power2"),
+            "schedule": Choice(["1f1b", "gpipe", "interleaved1f1b", "zerobubble"]),
+            "shard": Choice(["ddp", "fsdp", "none"]),
+            "stages_per_worker": Choice([2, 3]),
+            "batch": "batch",
+        },
+        "train": {"workers": 8},
+    },
+    where="test",
+).space
+
+
+@pytest.mark.parametrize(("space", "n"), [(CONSTRAINED, 0), (CONSTRAINED, 14), (LAID_OUT, 0), (LAID_OUT, 14)])
+def test_what_is_not_legal_is_never_proposed(name: str, space: Space, n: int) -> None:
+    algorithm = create(name, space, ONE, seed=0)
+    past = legal_history(space, n)
     for proposal in ask(algorithm, past, [suggested(50, past[0].config)] if past else [], n=4):
-        CONSTRAINED.check(proposal.config)
+        space.check(proposal.config)
 
 
 def test_a_sliver_of_the_cube_is_searched(name: str) -> None:

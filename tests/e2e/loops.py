@@ -200,7 +200,12 @@ def environment(config: dict[str, Any]) -> None:
 
 
 def laid_out(config: dict[str, Any]) -> None:
-    """Two epochs under a layout of two workers, with a checkpoint each; the run is left open, as by a stopped trial."""
+    """Two epochs under a layout of two workers, with a checkpoint each; the run is left open, as by a stopped trial.
+
+    Worker `greedy` asks for an exabyte in the first one.
+    """
+    import os
+
     import ray.train
     import torch
     from torch import nn
@@ -211,15 +216,18 @@ def laid_out(config: dict[str, Any]) -> None:
     torch.manual_seed(0)
     layers = [nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1)]
     x, y = torch.linspace(-1, 1, 64).view(16, 4), torch.linspace(0, 1, 16).view(16, 1)
-    layout = train.Layout(data=2) if config["pipeline"] == 1 else train.Layout(pipeline=2, microbatches=4)
-    run = train.prepare(layers, lambda p: torch.optim.AdamW(p, lr=1e-2), layout, loss=nn.functional.mse_loss, example=x)
+    layout, loss = train.Layout.of(config), nn.functional.mse_loss
+    run = train.prepare(layers, lambda p: torch.optim.AdamW(p, lr=config["lr"]), layout, loss=loss, example=x)
     state = run.resume() or {"epoch": 0}
     k, n = run.share
     for epoch in range(state["epoch"] + 1, 3):
         for _ in range(3):
             run.step((x[k::n], y[k::n]))
+            if config["greedy"] == torch.distributed.get_rank():
+                torch.empty(2**60)
         metrics = {
             "error": run.evaluate((x[k::n], y[k::n])),
+            "process": os.getpid(),
             "cost": run.stats.step_s,
             "epoch": epoch,
             "groups": groups,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,30 @@ def test_a_failure_says_where_in_the_users_code(tmp_path: Path) -> None:
     assert (ended.status, ended.reason) == ("failed", "KeyError: 'momentum'")
     assert ended.traceback is not None
     assert ended.traceback.splitlines()[1].strip().startswith(f'File "{__file__}"')
+
+
+def test_a_trial_that_needs_too_much_memory_says_so_and_leaves_none_behind(tmp_path: Path) -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def train(config: dict[str, Any]) -> None:
+        weights = torch.zeros(1000, requires_grad=True)
+        held.append(weakref.ref(weights))
+        circle: list[Any] = [weights]
+        circle.append(circle)
+        try:
+            (weights * torch.empty(2**60)).sum().backward()
+        except RuntimeError as error:
+            raise RuntimeError("stage 0 failed") from error  # as a pipeline does
+
+    run = start(train, tmp_path)
+    end = run.advance()
+    assert isinstance(end, Ended)
+    assert end.status == "failed"
+    assert end.reason is not None
+    assert re.match(r"out of memory: .*tried to allocate 46\d+ bytes.*; \d+ MB resident in the process at", end.reason)
+    assert "stage 0 failed" in str(end.traceback)
+    assert held[0]() is None
+    assert isinstance(start(counting, tmp_path).advance(), Reported), "the next one runs here as well"
 
 
 def test_sys_exit_is_a_failure_too(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
+from paretune import study
 from paretune.algorithms._untried import legal_points, uniform_points, untried
 from paretune.space import INACTIVE, Choice, Float, Int, Space
 
@@ -38,16 +39,36 @@ DISCRETE = Space(
 )
 SIMPLEX = Space({name: Float(0, 1) for name in "abcdef"}, ["a + b + c + d + e + f <= 0.93"])  # 0.09 % of the cube
 
+LAID_OUT = study.build(
+    {
+        "name": "laid-out",
+        "trainable": "cnn",
+        "objectives": {"error": "minimize"},
+        "space": {"batch": Int(8, 64), "lr": Float(1e-5, 1.0, log=True), "width": Choice([1, 2])},
+        "constraints": ["lr * layout.pipeline <= 2", "width <= batch / 16"],
+        "layout": {
+            "pipeline": Choice([1, 2, 3, 4]),
+            "microbatches": Choice([2, 4, 6, 16]),
+            "schedule": Choice(["1f1b", "gpipe", "zerobubble"]),
+            "shard": Choice(["ddp", "none"]),
+            "stages_per_worker": 2,
+            "batch": "batch",
+        },
+        "train": {"workers": 4},
+    },
+    where="test",
+).space
+
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from([MIXED, DISCRETE, SIMPLEX]), st.integers(0, 2**32 - 1))
+@given(st.sampled_from([MIXED, DISCRETE, SIMPLEX, LAID_OUT]), st.integers(0, 2**32 - 1))
 def test_points_in_bulk_are_as_legal_as_their_configurations(space: Space, seed: int) -> None:
     X_nd = np.random.default_rng(seed).random((50, len(space)))
     assert space.legality.mask(X_nd).tolist() == [space.legal(space.decode(x_d)) for x_d in X_nd]
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from([MIXED, DISCRETE, SIMPLEX]), st.integers(0, 2**32 - 1))
+@given(st.sampled_from([MIXED, DISCRETE, SIMPLEX, LAID_OUT]), st.integers(0, 2**32 - 1))
 def test_mended_and_pulled_points_are_legal_and_keep_what_no_constraint_concerns(space: Space, seed: int) -> None:
     rng = np.random.default_rng(seed)
     X_nd = rng.random((20, len(space)))

@@ -20,9 +20,10 @@ PACKAGE = ROOT / "platform" / "paretune"
 # one idea in several files (the core) may import each other.
 LAYERS = [
     {"errors", "_defaults", "_yaml"},
+    {"train"},
     {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
-    | {"objective", "records", "pareto", "log", "study", "amendments", "listener", "_source"},
-    {"catalogue", "loading", "provenance", "train", "winners", "earlier", "population"},
+    | {"objective", "records", "pareto", "log", "study", "amendments", "listener", "_source", "layouts"},
+    {"catalogue", "loading", "provenance", "winners", "earlier", "population"},
     {"stopping", "schedulers"},
     {"algorithms", "store", "trainables"},
     {"recommendation"},
@@ -38,7 +39,7 @@ LAYERS = [
     {"cli"},
     {"__init__", "__main__"},
 ]
-CORE = LAYERS[1]
+CORE = LAYERS[2]
 
 # Which top-level packages a part may import at all; parts that are not listed may import neither.
 HEAVY = {

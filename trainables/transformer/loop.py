@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray.train
@@ -32,10 +32,7 @@ from paretune.train import (
     shuffled_batches,
     start_seed,
     training_device,
-    world_size,
 )
-from paretune.train.layout import Precision, Shard
-from paretune.train.layout import Schedule as PipelineSchedule
 from paretune.train.optimizers import OptimizerName
 from paretune.train.schedule import Scaling, Schedule
 from paretune.trainables.datasets import Split, Text, TextSet, text
@@ -68,14 +65,7 @@ class TransformerConfig:
     lr_scaling: Scaling = "sqrt"
     epochs: int = 10
     seed: int | None = None
-    pipeline: int = 1  # workers that one copy of the model is cut over; the rest of the workers train other copies
-    microbatches: int = 1
-    pipeline_schedule: PipelineSchedule = "1f1b"
-    stages_per_worker: int = 1
-    shard: Shard = "ddp"
-    precision: Precision = "fp32"
-    accumulate: int = 1  # steps of `batch_size` windows before each update
-    activation_checkpointing: bool = False
+    layout: Mapping[str, Any] = field(default_factory=dict)  # entries of `Layout`, all but clip_norm
 
 
 def train(config: Mapping[str, Any]) -> None:
@@ -90,7 +80,7 @@ def train(config: Mapping[str, Any]) -> None:
     watch = Watch()
     train_set = load(settings, "train").to(training_device())
     val_set = load(settings, "val").to(training_device())
-    model, layout = build(settings), layout_of(settings)
+    model, layout = build(settings), replace(Layout.of(config), clip_norm=settings.clip)
     count = sum(parameter.numel() for parameter in model.parameters())
     batches = batches_per_epoch(
         len(train_set), settings.batch_size, share=(0, layout.data), multiple=layout.microbatches
@@ -163,28 +153,12 @@ def build(settings: TransformerConfig) -> Transformer:
     )
 
 
-def layout_of(settings: TransformerConfig) -> Layout:
-    """The configured layout on all the workers there are; raises SpecError for one that does not go."""
-    return Layout(
-        data=max(1, world_size() // settings.pipeline),
-        pipeline=settings.pipeline,
-        microbatches=settings.microbatches,
-        schedule=settings.pipeline_schedule,
-        stages_per_worker=settings.stages_per_worker,
-        shard=settings.shard,
-        precision=settings.precision,
-        accumulate=settings.accumulate,
-        activation_checkpointing=settings.activation_checkpointing,
-        clip_norm=settings.clip,
-    )
-
-
 def build_optimizer(parameters: Iterable[nn.Parameter], settings: TransformerConfig) -> Optimizer:
     """The configured optimizer at the rate that belongs to the batch; norms and biases are not decayed."""
     lr = scaled_lr(
         settings.lr,
         settings.lr_scaling,
-        batch_size=settings.batch_size * settings.accumulate,
+        batch_size=settings.batch_size * settings.layout.get("accumulate", 1),
         base_batch_size=settings.base_batch_size,
     )
     return make_optimizer(

@@ -35,7 +35,7 @@ def create(chosen: AlgorithmSpec | Settings | str, problem: Problem) -> Algorith
     else:  # the founders of a population are not judged on their way, for all they know
         founders = kind(replace(problem, rungs=(), succession=None), given)
         algorithm = Succession(founders, problem, problem.succession)
-    return Served(algorithm, problem) if problem.first or problem.space.constraints else algorithm
+    return Served(algorithm, problem) if problem.first or problem.space.restricted else algorithm
 
 
 def check(spec: AlgorithmSpec, *, transfers: bool = False) -> None:

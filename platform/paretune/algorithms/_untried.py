@@ -149,7 +149,7 @@ def legal_points(space: Space, points: Iterable[Array], rng: np.random.Generator
     points as the legal part is small.
     """
     legality = space.legality
-    if not space.constraints:
+    if not space.restricted:
         yield from points
         return
     for x_d in points:

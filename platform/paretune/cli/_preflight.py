@@ -29,10 +29,11 @@ def preflight(
     """
     from paretune import loading
     from paretune.cli import _console, _specs
+    from paretune.layouts import assembled
 
     study, folder = _specs.read(spec, _specs.changes({}, set_ or ()))
     hook = _hook(study.trainable, loading.resolve(study.trainable, base=folder))
-    config = {**study.constants(), **study.space.complete({})}
+    config = assembled(study.constants(), study.space.complete({}))
 
     from paretune.train.preflight import examine
 
@@ -107,7 +108,9 @@ def _hook(reference: str, train: Callable[..., Any]) -> Callable[[dict[str, Any]
 def _settings(config: dict[str, Any]) -> str:
     from paretune.report import text
 
-    return ", ".join(f"{name} {text.value(value)}" for name, value in config.items())
+    layout = {f"layout.{name}": value for name, value in config.get("layout", {}).items()}
+    plain = {name: value for name, value in config.items() if name != "layout"}
+    return ", ".join(f"{name} {text.value(value)}" for name, value in {**plain, **layout}.items())
 
 
 def _hours(hours: float) -> str:

@@ -54,6 +54,9 @@ def validate(
     console.print(_space_table(checked.space))
     for constraint in checked.space.constraints:
         console.print(f"  constraint: {constraint}", markup=False, soft_wrap=True)
+    if checked.layout is not None and checked.layout.fixed:
+        fixed = ", ".join(f"{name}: {value}" for name, value in checked.layout.fixed.items())
+        console.print(f"  layout: {fixed}", markup=False, soft_wrap=True)
     for config in checked.first:
         values = ", ".join(f"{name}: {value}" for name, value in config.items())
         console.print(f"  tried first: {values}", markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ import ray
 from paretune.engine import _seam, boundary, checkpoints, loop
 from paretune.engine.messages import RankReport, Setup, Task
 from paretune.errors import ReportError, TrialStopped
+from paretune.layouts import assembled
 
 
 def trainer(setup: Setup, name: str, namespace: str, *, scratch: str) -> Any:
@@ -57,7 +58,7 @@ def _worker_main(config: dict[str, Any]) -> None:
 def _run_task(setup: Setup, task: Task, *, rank: int, gang: Any, train: Any) -> str:
     member = _Member(setup, task, rank=rank, gang=gang)
     with _seam.in_worker(member):
-        outcome = loop.run(train, {**setup.constants, **task.config}, seed=task.seed)
+        outcome = loop.run(train, assembled(setup.constants, task.config), seed=task.seed)
     if outcome.reason is None and member.step == task.inherited:
         outcome = loop.SILENT
     answer: str = ray.get(gang.finished.remote(rank, (task.trial, task.attempt), outcome))

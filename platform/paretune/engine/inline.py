@@ -12,6 +12,7 @@ import torch
 from paretune.engine import _seam, boundary, checkpoints, loop
 from paretune.engine.messages import Ended, Message, Outcome, Reported, Setup, Task
 from paretune.errors import TrialStopped
+from paretune.layouts import assembled
 
 if TYPE_CHECKING:
     from ray.train import Checkpoint
@@ -48,7 +49,7 @@ class InlineRun:
     # -- in the loop's thread ----------------------------------------------------------------------------------------
 
     def _main(self) -> None:
-        config = {**self._setup.constants, **self._task.config}
+        config = assembled(self._setup.constants, self._task.config)
         _ensure_process_group()
         with _seam.inline(self, study=self._setup.study):
             outcome = loop.run(self._train, config, seed=self._task.seed)

@@ -9,6 +9,7 @@ import gc
 import os
 import random
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import cloudpickle
 import numpy as np
 import torch
 
+from paretune.engine import out_of_memory
 from paretune.engine.messages import Outcome
 from paretune.errors import DivergedError, ReportError, StarvedError, TrainableError, TrialStopped
 from paretune.train.open_runs import close_runs
@@ -27,9 +29,20 @@ TrainFunction = Callable[[dict[str, Any]], Any]
 SILENT = Outcome("failed", "the training function returned without a single ray.train.report")
 """What a loop that came to its end, but never reported, is taken for."""
 
+_CUT_OFF = ("Connection closed by peer", "Connection reset by peer")
+_BEHIND_S = 1.0
+"""A rank that is cut off keeps quiet for so long: the rank that failed, and closed its connections, is to say why."""
+
 
 def run(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
     """Call the training function; one that was stopped has completed what was asked of it."""
+    outcome = _outcome(train, config, seed=seed)
+    if any(sign in (outcome.reason or "") for sign in _CUT_OFF):
+        time.sleep(_BEHIND_S)
+    return outcome
+
+
+def _outcome(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
     with _clean_process(seed):
         try:
             train(config)
@@ -40,7 +53,7 @@ def run(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
         except (ReportError, StarvedError) as error:
             return Outcome("failed", str(error), traceback.format_exc())
         except Exception as error:
-            line = traceback.format_exception_only(error)[-1].strip()
+            line = out_of_memory.reason(error) or traceback.format_exception_only(error)[-1].strip()
             return Outcome("failed", line, _from_user_code(error))
         except SystemExit as error:
             line = f"the training function called sys.exit({error.code!r})"

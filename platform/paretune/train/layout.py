@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args, get_type_hints
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 from paretune.errors import SpecError, nearest
 
@@ -11,6 +12,13 @@ Schedule = Literal["gpipe", "1f1b", "interleaved1f1b", "zerobubble"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Shard = Literal["none", "ddp", "fsdp"]
 Compression = Literal["fp16", "powersgd"]
+
+_CLOSED: dict[str, tuple[str, ...]] = {
+    "schedule": get_args(Schedule), "precision": get_args(Precision), "shard": get_args(Shard),
+    "compression": get_args(Compression),
+}  # fmt: skip
+_COUNTS = ("data", "pipeline", "microbatches", "stages_per_worker", "accumulate")
+_SIZES = ("bucket_mb", "clip_norm")
 
 LOOPED: tuple[Schedule, ...] = ("interleaved1f1b", "zerobubble")
 """Schedules under which every worker holds several stages, each from another part of the model."""
@@ -62,6 +70,48 @@ class Layout:
                 hint="shard='ddp' without a pipeline, or leave compression out",
             )
 
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Layout:
+        """The layout that a trial's `config` has under "layout", on all the workers there are.
+
+        Raises:
+            SpecError: as `on`.
+        """
+        from paretune.train.ranks import world_size
+
+        return cls.on(world_size(), config.get("layout", {}))
+
+    @classmethod
+    def on(cls, workers: int, entries: Mapping[str, Any]) -> Layout:
+        """A layout on so many workers, of entries that are to serve pipelines of any length, and none.
+
+        `data` or `pipeline`, where one is left out, is what the other leaves; without both all is data parallel.
+        Entries that mean nothing without a pipeline, or under the schedule, are passed over.
+
+        Raises:
+            SpecError: an unknown entry, one that is for another number of workers, or a layout that is refused.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in entries:
+            if name not in known:
+                raise SpecError(f"layout: unknown entry {name!r}", hint=nearest(name, known))
+        for name in ("data", "pipeline"):
+            if name in entries:
+                _check_divides(name, entries[name], workers)
+        pipeline = entries.get("pipeline", workers // entries.get("data", workers))
+        data = entries.get("data", workers // pipeline)
+        if data * pipeline != workers:
+            raise SpecError(
+                f"layout: data x pipeline must be the {workers} worker(s), got {data} x {pipeline}",
+                hint="leave one of the two out: it is what the other leaves",
+            )
+        used = {**entries, "data": data, "pipeline": pipeline}
+        if pipeline == 1:
+            used = {name: value for name, value in used.items() if name not in ("microbatches", "schedule")}
+        if pipeline == 1 or used.get("schedule") not in LOOPED:
+            used.pop("stages_per_worker", None)
+        return cls(**used)
+
     @property
     def workers(self) -> int:
         """How many workers it takes."""
@@ -82,19 +132,8 @@ class Layout:
         return idle / (self.stages_per_worker * self.microbatches + idle)
 
     def _check_values(self) -> None:
-        hints = get_type_hints(type(self))
-        for name in ("schedule", "precision", "shard"):
-            _one_of(name, getattr(self, name), get_args(hints[name]))
-        if self.compression is not None:
-            _one_of("compression", self.compression, get_args(Compression))
-        for name in ("data", "pipeline", "microbatches", "stages_per_worker", "accumulate"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SpecError(f"layout.{name}: must be an integer >= 1, got {value!r}")
-        for name in ("bucket_mb", "clip_norm"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SpecError(f"layout.{name}: must be > 0, got {value!r}")
+        for field in fields(self):
+            check_entry(field.name, getattr(self, field.name))
 
     def _check_alone(self) -> None:
         for name in ("microbatches", "stages_per_worker"):
@@ -133,6 +172,24 @@ class Layout:
             )
 
 
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
+def check_entry(name: str, value: object) -> None:
+    """Raise SpecError for a value that no layout has; which of them go together is the layout's own business."""
+    if name in _CLOSED and not (name == "compression" and value is None) and value not in _CLOSED[name]:
+        known = _CLOSED[name]
         raise SpecError(f"layout.{name}: must be one of {', '.join(known)}, got {value!r}", hint=nearest(value, known))
+    if name in _COUNTS and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise SpecError(f"layout.{name}: must be an integer >= 1, got {value!r}")
+    if name in _SIZES and not (name == "clip_norm" and value is None) and not _positive(value):
+        raise SpecError(f"layout.{name}: must be > 0, got {value!r}")
+    if name == "activation_checkpointing" and not isinstance(value, bool):
+        raise SpecError(f"layout.{name}: must be true or false, got {value!r}")
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _check_divides(name: str, value: Any, workers: int) -> None:
+    check_entry(name, value)
+    if workers % value:
+        raise SpecError(f"layout.{name}: must divide the {workers} worker(s), got {value}")

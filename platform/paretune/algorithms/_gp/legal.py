@@ -41,9 +41,11 @@ _SMALLEST = 1e-300  # whose logarithm is still a number
 
 
 def movable(cube: Cube) -> Mask:
-    """Coordinates a gradient may move: none in an equation, which rounding would break, and no constrained choice."""
+    """Coordinates a gradient may move: no constrained choice, and none in an equation, which rounding would break, or
+    under a rule."""
     constraints = cube.space.constraints
     equal = {name for constraint in constraints if constraint.relation == "==" for name in constraint.names}
+    equal |= {name for rule in cube.space.rules for name in rule.names}
     bound = {name for constraint in constraints for name in constraint.names}
     fixed = [name in equal or (name in bound and isinstance(p, Choice)) for name, p in cube.space.items()]
     return np.asarray(cube.movable_d & ~np.array(fixed))
@@ -148,7 +150,7 @@ def completed(space: Space, around_td: Array, x_d: Array) -> Array:
     A step that breaks a constraint is replaced by several: with it each other parameter of its group moves, by as
     little as makes it legal.
     """
-    if not space.constraints:
+    if not space.restricted:
         return around_td
     legal_t = space.legality.mask(around_td)
     points = list(around_td[legal_t])

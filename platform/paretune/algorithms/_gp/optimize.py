@@ -132,7 +132,7 @@ class Search:
         moving_td = self._cube.active(X_td) & self._movable_d
         if not moving_td.any():
             return X_td, values_t
-        if self._space.constraints:
+        if self._space.restricted:
             moved_td = ascend(self._objective, self._cube, X_td, moving_td, iterations=_ITERATIONS)
         else:
             X_tf = self._cube.columns(X_td)
