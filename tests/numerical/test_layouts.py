@@ -119,12 +119,15 @@ def compressed() -> dict[str, list[float]]:
 
 
 def saved(folder: Path) -> list[float]:
-    """Four sharded workers, with dropout behind the last layer: two checkpoints, then three more losses."""
+    """Four sharded workers, with dropout behind the last layer: two checkpoints, then three more losses.
+
+    The second is written while these are trained.
+    """
     with prepared(SAVED, with_dropout()) as run:
         losses_of(run, 0, 3)
         run.save(folder / "step-3", {"epoch": 3})
         losses_of(run, 3, 6)
-        run.save(folder / "step-6", {"epoch": 6})
+        run.save(folder / "step-6", {"epoch": 6}, wait=False)
         return losses_of(run, 6, 9)
 
 
@@ -136,6 +139,18 @@ def continued(folder: Path, layout: Layout, *, dropout: bool) -> list[float]:
     with prepared(layout, with_dropout() if dropout else nn.Sequential(*residual(5), nn.Identity())) as run:
         assert run.restore(folder / "step-6") == {"epoch": 6}
         return losses_of(run, 6, 9)
+
+
+def unreached(folder: Path) -> str:
+    """Each worker with a disk of its own: what they are told, and that nothing is left."""
+    own = folder / f"disk-{dist.get_rank()}"
+    own.mkdir(parents=True)
+    with prepared(Layout(data=4, shard="fsdp")) as run:
+        run.save(own / "one", wait=False)
+        with pytest.raises(CheckpointError) as caught:
+            run.wait()
+    assert not list(own.iterdir())
+    return str(caught.value)
 
 
 def damaged(folder: Path) -> dict[str, Any]:
@@ -183,7 +198,7 @@ def worker(rank: int, folder: str) -> None:
             found["resumed"] = [continued(checkpoints, layout, dropout=False) for layout in RESUMED]
             if rank == 0:
                 shutil.copytree(checkpoints, checkpoints.with_name("whole"))
-            found["damaged"] = damaged(checkpoints)
+            found |= {"damaged": damaged(checkpoints), "unreached": unreached(checkpoints.with_name("disks"))}
         if workers == 1:
             found["tied-1"] = tied(1)
             found["resumed-alone"] = continued(checkpoints.with_name("whole"), Layout(clip_norm=0.5), dropout=False)
@@ -277,6 +292,13 @@ def test_a_checkpoint_is_read_under_another_layout(number: int, workers: list[di
 def test_a_damaged_checkpoint_is_refused_by_all_and_the_one_before_taken(workers: list[dict[str, Any]]) -> None:
     for found in workers:
         assert found["damaged"] == {"taken": "step-3", "extra": {"epoch": 3}, "unchanged": True}
+
+
+def test_workers_that_do_not_reach_the_same_folder_are_told(workers: list[dict[str, Any]]) -> None:
+    for found in workers:
+        assert "must be one folder for all workers" in found["unreached"]
+        assert "files-1.json: must be there" in found["unreached"]
+        assert "hint: a path on a disk that all of them share" in found["unreached"]
 
 
 def test_no_process_group_is_left(workers: list[dict[str, Any]]) -> None:
