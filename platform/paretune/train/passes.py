@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +29,7 @@ class Times:
     """Of this worker, in seconds."""
 
     own_s: float
-    """In which it waited for no other: its forward pass, without the gathering of shards; of a pipeline `busy_s`."""
+    """In which it waited for no other: its forward pass, of a pipeline `busy_s`; without the gathering of shards."""
     busy_s: float
     """In which a stage of a pipeline computed, with the copies of that stage; 0 without a pipeline."""
     wall_s: float
@@ -42,8 +41,8 @@ class Passes:
 
     def __init__(self, parts: Assembly, layout: Layout, mesh: Mesh, *, loss: Loss, device: torch.device) -> None:
         self._parts, self._layout, self._mesh, self._loss, self._device = parts, layout, mesh, loss, device
-        self._communication, self._forward = Clock(device), Clock(device)
-        self._hooks = [hook for module in parts.modules.values() for hook in _timed_shards(module, self._forward)]
+        self._communication, self._forward, self._gathering = Clock(device), Clock(device), Clock(device)
+        self._hooks = [hook for module in parts.modules.values() for hook in _timed_gathering(module, self._gathering)]
         self._exchanged = False
         self._pipeline: Pipeline | None = None
         if mesh.pipeline is not None:
@@ -76,7 +75,7 @@ class Passes:
         module = self._parts.modules[0]
         self._exchanged = exchange or self._layout.shard == "fsdp"
         with replicas.without_exchange(module, wait=not exchange):
-            with self._timed_forward(), autocast(self._layout.precision, self._device):
+            with self._forward.running(), autocast(self._layout.precision, self._device):
                 loss = self._loss(module(x), y)
             (loss * factor).backward()
         return loss.detach().double()
@@ -117,11 +116,11 @@ class Passes:
 
     def take_times(self) -> Times:
         """What was counted since the last call."""
-        busy_s = wall_s = 0.0
-        if self._pipeline is not None:
-            busy_s, wall_s = self._pipeline.busy.take_s(), self._pipeline.wall.take_s()
-        own_s = self._forward.take_s()
-        return Times(own_s=own_s or busy_s, busy_s=busy_s, wall_s=wall_s)
+        gathering_s = self._gathering.take_s()
+        if self._pipeline is None:
+            return Times(own_s=max(self._forward.take_s() - gathering_s, 0.0), busy_s=0.0, wall_s=0.0)
+        busy_s = self._pipeline.busy.take_s()
+        return Times(own_s=max(busy_s - gathering_s, 0.0), busy_s=busy_s, wall_s=self._pipeline.wall.take_s())
 
     def take_communication_s(self) -> float | None:
         """Seconds since the last call spent in the explicit all-reduce; None where there is none."""
@@ -137,14 +136,14 @@ class Passes:
     def _explicit(self) -> bool:
         return self._layout.shard == "none" and self._mesh.data is not None
 
-    def _timed_forward(self) -> AbstractContextManager[None]:
-        return nullcontext() if self._hooks else self._forward.running()
 
+def _timed_gathering(module: nn.Module, clock: Clock) -> list[RemovableHandle]:
+    """Let a clock run while FSDP gathers a part's shards for its forward pass, in which it waits for the other copies.
 
-def _timed_shards(module: nn.Module, clock: Clock) -> list[RemovableHandle]:
-    """Let a clock run while the shards of a module compute, after they have been gathered, which waits for all."""
+    Activations that are computed again in the backward pass find theirs gathered: that takes no time.
+    """
     hooks = []
-    for part in replicas.innermost_shards(module):
-        hooks.append(part.register_forward_pre_hook(lambda *args: clock.start()))
-        hooks.append(part.register_forward_hook(lambda *args: clock.stop()))
+    for part in replicas.shards(module):
+        hooks.append(part.register_forward_pre_hook(lambda *args: clock.start(), prepend=True))
+        hooks.append(part.register_forward_pre_hook(lambda *args: clock.stop()))
     return hooks

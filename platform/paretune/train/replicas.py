@@ -47,10 +47,9 @@ def replicate(
     return ddp
 
 
-def innermost_shards(module: nn.Module) -> list[nn.Module]:
-    """The parts of a module whose parameters FSDP gathers at once and which have no such parts themselves."""
-    sharded = [part for part in module.modules() if isinstance(part, FSDPModule)]
-    return [part for part in sharded if sum(isinstance(inner, FSDPModule) for inner in part.modules()) == 1]
+def shards(module: nn.Module) -> list[nn.Module]:
+    """The parts of a module whose parameters FSDP gathers at once."""
+    return [part for part in module.modules() if isinstance(part, FSDPModule)]
 
 
 def without_exchange(module: nn.Module, *, wait: bool) -> AbstractContextManager[Any]:
