@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,10 @@ from benchmarks.layouts import PIPELINES, SERVICES, Block, allowed, batches, dif
 from benchmarks.layouts import model as residual
 from benchmarks.layouts import optimizer as adamw
 from paretune import train
-from paretune.errors import CheckpointError
+from paretune.errors import CheckpointError, DivergedError
 from paretune.train import Layout
+from paretune.train.layout import Shard
+from paretune.train.optimizers import OptimizerName
 
 WORLDS = (4, 2, 1)  # one process reads what four have saved
 SAVED = Layout(data=4, shard="fsdp", clip_norm=0.5)
@@ -38,6 +42,12 @@ SOME = [  # of each kind one; `make test-slow` and `python -m benchmarks.layouts
     Layout(data=2, shard="fsdp"),
     Layout(**SERVICES),
 ]
+RESHAPED = [
+    Layout(data=2, pipeline=2, shard="fsdp", accumulate=3, **PIPELINES["1f1b"]),
+    Layout(data=2, pipeline=2, shard="ddp", accumulate=3, **PIPELINES["interleaved1f1b"]),
+]
+LAYER_WISE: tuple[OptimizerName, ...] = ("lamb", "lars")
+SHARDED = [Layout(data=4, shard="fsdp"), Layout(data=2, pipeline=2, shard="fsdp", **PIPELINES["1f1b"])]
 ALL = [layout for workers in WORLDS for layout in allowed(workers)]
 
 
@@ -99,6 +109,51 @@ def uneven(workers: int) -> list[float]:
         return losses
 
 
+def reshaped(layout: Layout) -> list[float]:
+    """Batches of two sizes in each window of accumulation."""
+    with prepared(layout) as run:
+        k, n = run.share
+        sizes = [32, 16, 32]
+        return [run.step((x[:size][k::n], y[:size][k::n])) for (x, y), size in zip(batches(6), 2 * sizes, strict=True)]
+
+
+def layer_wise(name: OptimizerName, layout: Layout) -> list[float]:
+    """Losses under an optimizer that goes by the norm of each matrix."""
+
+    def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        groups = train.parameter_groups(parameters)
+        return train.make_optimizer(name, groups, lr={"lamb": 0.02, "lars": 1.0}[name], weight_decay=0.1)
+
+    with train.prepare(residual(), optimizer, layout, loss=cross_entropy, example=batches(1)[0][0]) as run:
+        return losses_of(run, 0, 4)
+
+
+def diverging(layout: Layout) -> tuple[str, int]:
+    """Why a run whose loss is not finite on one worker alone ends, and after how many updates."""
+    with prepared(layout) as run:
+        losses_of(run, 0, 5)
+        x, y = batches(1)[0]
+        with pytest.raises(DivergedError) as caught:
+            run.step((x * (math.nan if dist.get_rank() == 1 else 1.0), y))
+    return str(caught.value), run.updates
+
+
+class Sleeping(nn.Module):
+    """Takes its time on one worker."""
+
+    def forward(self, x_BW: Tensor) -> Tensor:
+        time.sleep(0.04 * (dist.get_rank() == 1))
+        return x_BW
+
+
+def own_times(shard: Shard) -> tuple[tuple[float, ...], float]:
+    """Seconds of a step, by worker those of its own and in all."""
+    model = nn.Sequential(*residual(), Sleeping())
+    with train.prepare(model, adamw, Layout(data=2, shard=shard), loss=cross_entropy) as run:
+        losses_of(run, 0, 5)
+        return run.stats.rank_step_s, run.stats.step_s
+
+
 def scaled(workers: int) -> dict[str, Any]:
     """fp16: the first loss scale overflows, and all stages leave the same updates out."""
     layout = Layout(pipeline=workers, precision="fp16", **(PIPELINES["1f1b"] if workers > 1 else {}))
@@ -119,12 +174,15 @@ def compressed() -> dict[str, list[float]]:
 
 
 def saved(folder: Path) -> list[float]:
-    """Four sharded workers, with dropout behind the last layer: two checkpoints, then three more losses."""
+    """Four sharded workers, with dropout behind the last layer: two checkpoints, then three more losses.
+
+    The second is written while these are trained.
+    """
     with prepared(SAVED, with_dropout()) as run:
         losses_of(run, 0, 3)
         run.save(folder / "step-3", {"epoch": 3})
         losses_of(run, 3, 6)
-        run.save(folder / "step-6", {"epoch": 6})
+        run.save(folder / "step-6", {"epoch": 6}, wait=False)
         return losses_of(run, 6, 9)
 
 
@@ -136,6 +194,18 @@ def continued(folder: Path, layout: Layout, *, dropout: bool) -> list[float]:
     with prepared(layout, with_dropout() if dropout else nn.Sequential(*residual(5), nn.Identity())) as run:
         assert run.restore(folder / "step-6") == {"epoch": 6}
         return losses_of(run, 6, 9)
+
+
+def unreached(folder: Path) -> str:
+    """Each worker with a disk of its own: what they are told, and that nothing is left."""
+    own = folder / f"disk-{dist.get_rank()}"
+    own.mkdir(parents=True)
+    with prepared(Layout(data=4, shard="fsdp")) as run:
+        run.save(own / "one", wait=False)
+        with pytest.raises(CheckpointError) as caught:
+            run.wait()
+    assert not list(own.iterdir())
+    return str(caught.value)
 
 
 def damaged(folder: Path) -> dict[str, Any]:
@@ -183,10 +253,17 @@ def worker(rank: int, folder: str) -> None:
             found["resumed"] = [continued(checkpoints, layout, dropout=False) for layout in RESUMED]
             if rank == 0:
                 shutil.copytree(checkpoints, checkpoints.with_name("whole"))
-            found["damaged"] = damaged(checkpoints)
+            found |= {"damaged": damaged(checkpoints), "unreached": unreached(checkpoints.with_name("disks"))}
+            found["reshaped-4"] = [reshaped(layout) for layout in RESHAPED]
+            found["layer-wise-4"] = [layer_wise(name, layout) for name in LAYER_WISE for layout in SHARDED]
         if workers == 1:
             found["tied-1"] = tied(1)
+            found["reshaped-1"] = reshaped(Layout(accumulate=3))
+            found["layer-wise-1"] = [layer_wise(name, Layout()) for name in LAYER_WISE]
             found["resumed-alone"] = continued(checkpoints.with_name("whole"), Layout(clip_norm=0.5), dropout=False)
+        if workers == 2:
+            found["diverged"] = diverging(Layout(data=2))
+            found |= {"own-ddp": own_times("ddp"), "own-fsdp": own_times("fsdp")}
         if workers <= 2:
             found |= {f"uneven-{workers}": uneven(workers), f"scaled-{workers}": scaled(workers)}
         if workers > 1:
@@ -249,6 +326,31 @@ def test_unequal_shares_and_windows_that_end_early_are_weighted_by_samples(worke
     assert workers[0]["uneven-2"] == pytest.approx(workers[0]["uneven-1"], abs=1e-12)
 
 
+@pytest.mark.parametrize("number", range(len(RESHAPED)), ids=[words(layout) for layout in RESHAPED])
+def test_a_batch_of_another_size_loses_no_gradient_of_its_window(number: int, workers: list[dict[str, Any]]) -> None:
+    assert workers[0]["reshaped-4"][number] == pytest.approx(workers[0]["reshaped-1"], abs=1e-12)
+
+
+def test_layer_wise_rates_go_by_the_norms_of_whole_matrices(workers: list[dict[str, Any]]) -> None:
+    alone = [losses for losses in workers[0]["layer-wise-1"] for _ in SHARDED]
+    for found, expected in zip(workers[0]["layer-wise-4"], alone, strict=True):
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_all_workers_end_a_diverged_run_before_its_update(workers: list[dict[str, Any]]) -> None:
+    for found in workers[:2]:
+        assert found["diverged"] == ("the loss is nan at step 6", 5)
+
+
+@pytest.mark.parametrize("shard", ["ddp", "fsdp"])
+def test_the_worker_that_is_slow_is_told_from_the_one_that_waits(shard: str, workers: list[dict[str, Any]]) -> None:
+    """A step takes both equally long, also the gathering of shards in the forward pass."""
+    rank_step_s, step_s = workers[0][f"own-{shard}"]
+    assert 0.04 <= rank_step_s[1] <= step_s
+    assert rank_step_s[0] < rank_step_s[1] / 1.5
+    assert workers[1][f"own-{shard}"][0] == rank_step_s
+
+
 def test_stages_leave_out_the_same_updates_when_fp16_overflows(workers: list[dict[str, Any]]) -> None:
     alone, piped = workers[0]["scaled-1"], workers[0]["scaled-2"]
     assert piped == workers[1]["scaled-2"]
@@ -277,6 +379,13 @@ def test_a_checkpoint_is_read_under_another_layout(number: int, workers: list[di
 def test_a_damaged_checkpoint_is_refused_by_all_and_the_one_before_taken(workers: list[dict[str, Any]]) -> None:
     for found in workers:
         assert found["damaged"] == {"taken": "step-3", "extra": {"epoch": 3}, "unchanged": True}
+
+
+def test_workers_that_do_not_reach_the_same_folder_are_told(workers: list[dict[str, Any]]) -> None:
+    for found in workers:
+        assert "must be one folder for all workers" in found["unreached"]
+        assert "files-1.json: must be there" in found["unreached"]
+        assert "hint: a path on a disk that all of them share" in found["unreached"]
 
 
 def test_no_process_group_is_left(workers: list[dict[str, Any]]) -> None:

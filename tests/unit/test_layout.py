@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +16,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import ProcessExitedException, spawn
 from torch.nn.functional import mse_loss
 
 from paretune import train
 from paretune.errors import CheckpointError, SpecError
-from paretune.train import Layout
+from paretune.train import Layout, sharded
 from paretune.train.layers import check_cuts, cut, layers_of, measure
 from paretune.train.open_runs import close_runs
 from paretune.train.precision import LossScale
@@ -210,6 +216,104 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path) -> None:
         assert run.restore(tmp_path / "three") == {"epoch": 3}
         assert run.updates == updates
         assert [run.step(batch()) for _ in range(3)] == expected
+
+
+class Held:
+    """Holds the writing of checkpoints where the tensors are written and the list of files is not."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.there, self.go_on = threading.Event(), threading.Event()
+        inner = sharded.write_checksums
+
+        def hold(*args: Any, **kwargs: Any) -> None:
+            self.there.set()
+            assert self.go_on.wait(30)
+            inner(*args, **kwargs)
+
+        patch.setattr(sharded, "write_checksums", hold)
+
+
+def test_a_checkpoint_in_the_background_is_what_the_run_was_at_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit, though the run trains on before a byte of it can be complete."""
+    epoch = torch.ones(3)
+    with prepared() as run:
+        run.step(batch())
+        run.save(tmp_path / "one")
+        held = Held(monkeypatch)
+        run.save(tmp_path / "two", {"epoch": epoch}, wait=False)
+        epoch.zero_()
+        expected = [run.step(batch()) for _ in range(3)]
+        assert held.there.wait(30)
+        shutil.copytree(tmp_path, tmp_path / "killed", ignore=shutil.ignore_patterns("killed"))
+        held.go_on.set()
+        run.wait()
+        run.wait()
+    with prepared() as run:
+        extra = run.restore(tmp_path / "two")
+        assert torch.equal(extra["epoch"], torch.ones(3))
+        assert [run.step(batch()) for _ in range(3)] == expected
+        found = run.restore_latest(tmp_path / "killed")
+    assert found == (tmp_path / "killed" / "one", {}), "what a process killed in between would have left"
+
+
+def test_closing_waits_for_the_checkpoint_and_the_next_save_for_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(monkeypatch)
+    threading.Timer(0.1, held.go_on.set).start()
+    with prepared() as run:
+        for name in ("one", "two"):
+            run.save(tmp_path / name, wait=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two"}
+
+
+@pytest.mark.parametrize("joins", [train.Run.wait, train.Run.close, lambda run: run.save("another")])
+def test_a_checkpoint_that_failed_in_the_background_is_an_error_at_the_next_call(
+    joins: Callable[[train.Run], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sharded, "write_checksums", full)
+    with prepared() as run:
+        run.save(tmp_path / "one", wait=False)
+        with pytest.raises(CheckpointError, match=r"one: OSError: .*No space left"):
+            joins(run)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loops_own_error_comes_before_that_of_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharded, "write_checksums", lambda *args, **kwargs: 1 / 0)
+
+    def loop() -> None:
+        with prepared() as run:
+            run.save(tmp_path / "one", wait=False)
+            raise ValueError("of the loop")
+
+    with pytest.raises(ValueError, match="of the loop") as caught:
+        loop()
+    assert "division by zero" in caught.value.__notes__[0]
+
+
+@pytest.mark.slow
+def test_a_process_killed_while_it_saves_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    with pytest.raises(ProcessExitedException, match="SIGKILL"):
+        spawn(die_saving, args=(str(tmp_path),))
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two.part"}
+    with prepared() as run:
+        assert run.restore_latest(tmp_path) == (tmp_path / "one", {"step": 1})
+        run.save(tmp_path / "two")
+
+
+def die_saving(rank: int, folder: str) -> None:
+    with prepared() as run:
+        run.save(Path(folder) / "one", {"step": 1})
+        sharded.write_checksums = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
+        run.save(Path(folder) / "two", {"step": 2}, wait=False)
+        while True:
+            run.step(batch())
 
 
 @pytest.mark.parametrize("name", [".metadata", "__0_0.distcp", "state.pt", "files-0.json"])

@@ -20,7 +20,6 @@ from paretune.train import (
     Layout,
     Run,
     Specimen,
-    Watch,
     batches_per_epoch,
     even_batches,
     make_optimizer,
@@ -77,7 +76,6 @@ def train(config: Mapping[str, Any]) -> None:
     """
     settings = read_settings(TransformerConfig, config)
     seed = start_seed(settings.seed)
-    watch = Watch()
     train_set = load(settings, "train").to(training_device())
     val_set = load(settings, "val").to(training_device())
     model, layout = build(settings), replace(Layout.of(config), clip_norm=settings.clip)
@@ -98,14 +96,13 @@ def train(config: Mapping[str, Any]) -> None:
         ),
         example=train_set[torch.arange(_LAYERS_TIMED_ON)][0] if layout.pipeline > 1 else None,
         tokens_per_sample=settings.context,
+        representation=model.blocks[-1],
     ) as run:
-        done = run.resume()
-        if done is not None:
-            watch.load_state_dict(done["watch"])
-        for epoch in range(done["epoch"] if done is not None else 0, settings.epochs):
+        done = run.resume() or {"epoch": 0}
+        for epoch in range(done["epoch"], settings.epochs):
             run.restart_stats()
             started_s = time.perf_counter()
-            train_loss = train_epoch(run, train_set, settings, watch=watch, seed=seed, epoch=epoch)
+            train_loss = train_epoch(run, train_set, settings, seed=seed, epoch=epoch)
             windows_per_s = len(train_set) / (time.perf_counter() - started_s)
             metrics = {
                 "val_loss": text_loss(run, val_set),
@@ -117,7 +114,7 @@ def train(config: Mapping[str, Any]) -> None:
                 "epoch": epoch + 1,
                 **({} if run.stats.bubble is None else {"bubble": run.stats.bubble}),
             }
-            with run.snapshot({"epoch": epoch + 1, "watch": watch.state_dict()}) as checkpoint:
+            with run.snapshot({"epoch": epoch + 1}) as checkpoint:
                 ray.train.report(metrics, checkpoint=checkpoint)
 
 
@@ -170,7 +167,7 @@ def build_optimizer(parameters: Iterable[nn.Parameter], settings: TransformerCon
     )
 
 
-def train_epoch(run: Run, data: Text, settings: TransformerConfig, *, watch: Watch, seed: int, epoch: int) -> float:
+def train_epoch(run: Run, data: Text, settings: TransformerConfig, *, seed: int, epoch: int) -> float:
     """One pass over the training windows; the mean loss over all workers, nats per byte."""
     device, multiple = data.content.device, run.layout.microbatches
     total, count = 0.0, 0
@@ -178,10 +175,8 @@ def train_epoch(run: Run, data: Text, settings: TransformerConfig, *, watch: Wat
         len(data), settings.batch_size, seed=seed, epoch=epoch, share=run.share, multiple=multiple
     ):
         loss = run.step(data[index_B.to(device)])
-        watch.step(loss, grad_norm=0.0 if run.loss_scale.active else run.stats.grad_norm or 0.0)
         total, count = total + loss * len(index_B), count + len(index_B)
     run.flush()
-    watch.look()
     return total / count
 
 

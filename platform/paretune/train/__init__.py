@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from paretune.train.batches import batch_indices, batches_per_epoch, even_batches, shuffled_batches
     from paretune.train.checkpoint import restore, snapshot
     from paretune.train.device import training_device
+    from paretune.train.judge import Rules
     from paretune.train.latency import latency_ms
     from paretune.train.layout import Layout
     from paretune.train.memory import PeakMemory
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from paretune.train.schedule import make_schedule, scaled_lr
     from paretune.train.seed import derive_seed, generator, seed_everything, start_seed
     from paretune.train.settings import read_settings
-    from paretune.train.watch import Rules, Watch
+    from paretune.train.watch import Watch
 
 _MODULES = {
     "Lamb": "optimizers",
     "Lars": "optimizers",
     "Layout": "layout",
     "PeakMemory": "memory",
-    "Rules": "watch",
+    "Rules": "judge",
     "Run": "run",
     "Specimen": "preflight",
     "Watch": "watch",

@@ -14,22 +14,30 @@ class Clock:
 
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
-        self._seconds = 0.0
+        self._seconds, self._started_s = 0.0, 0.0
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    def start(self) -> None:
+        """Count from here."""
+        if self._cuda:
+            self._events.append((torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)))
+            self._events[-1][0].record()
+        else:
+            self._started_s = time.perf_counter()
+
+    def stop(self) -> None:
+        """Count until here."""
+        if self._cuda:
+            self._events[-1][1].record()
+        else:
+            self._seconds += time.perf_counter() - self._started_s
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Count what the block does."""
-        if self._cuda:
-            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            start.record()
-            yield
-            end.record()
-            self._events.append((start, end))
-        else:
-            started_s = time.perf_counter()
-            yield
-            self._seconds += time.perf_counter() - started_s
+        self.start()
+        yield
+        self.stop()
 
     def take_s(self) -> float:
         """The seconds counted since the last call."""

@@ -21,6 +21,23 @@ def write_checksums(folder: Path, names: Iterable[str], *, worker: int, workers:
     os.replace(aside, target)  # noqa: PTH105 - atomic, also over a file that is there
 
 
+def verify_reached(folder: Path) -> None:
+    """Check that what all workers say they have written is there, on the one that looks.
+
+    Raises:
+        CheckpointError: it is not, since workers on other machines have written to their own disks.
+    """
+    try:
+        missing = [name for name in sorted(_expected(folder)) if not (folder / name).is_file()]
+    except CheckpointError as error:
+        missing = [error.message]
+    if missing:
+        raise CheckpointError(
+            f"{folder}: must be one folder for all workers, {', '.join(missing)} of other workers is not there",
+            hint="a path on a disk that all of them share; without one, save through Ray Train: run.snapshot()",
+        )
+
+
 def verify(folder: Path, *, worker: int, workers: int) -> None:
     """Check the k-th of every n files of a checkpoint, for the k-th of n workers.
 

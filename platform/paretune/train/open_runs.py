@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Protocol
+
+from paretune.errors import CheckpointError
 
 
 class Closable(Protocol):
@@ -28,6 +31,12 @@ def closed(run: Closable) -> bool:
 
 
 def close_runs() -> None:
-    """Close what a training loop has left open, as one that is stopped in a report does."""
-    for run in _open:
-        run.close()
+    """Close what a training loop has left open, as one that is stopped in a report does.
+
+    The loop is over: a checkpoint that could not be written in its background is a warning.
+    """
+    while _open:
+        try:
+            _open[-1].close()
+        except CheckpointError as error:
+            warnings.warn(f"a training loop did not wait for its checkpoint: {error}", stacklevel=2)

@@ -6,13 +6,15 @@ random numbers alone; the schedules' own way of finding them does not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import pipelining
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining import PipelineStage
 
 from paretune.errors import SpecError
@@ -74,13 +76,14 @@ class Pipeline:
                 f"batch: must be divisible by layout.microbatches = {count}, got {len(x)} samples",
                 hint="leave out an incomplete last batch, or change microbatches",
             )
-        if x[: len(x) // count].shape != self._shape:
+        fresh = x[: len(x) // count].shape != self._shape
+        if fresh:
             self._prepare(x[: len(x) // count])
         self._factor = factor / count
         losses: list[Tensor] = []
         inputs = (x,) if 0 in self._stages else ()
         target = y if self._last in self._stages else None
-        with self.wall.running():
+        with self._gradients_kept() if fresh else nullcontext(), self.wall.running():
             self._schedule.step(*inputs, target=target, losses=losses, return_outputs=False)
         if not losses:
             return torch.zeros((), device=self._device)
@@ -140,6 +143,21 @@ class Pipeline:
             scale_grads=False,  # the factor has the share of a microbatch in it
         )
         self._shape = x.shape
+
+    @contextmanager
+    def _gradients_kept(self) -> Iterator[None]:
+        """Add up the gradients that are there and those of the block, in which a schedule makes its first step.
+
+        PyTorch's schedules clear the gradients of FSDP modules then (`_post_metadata_inference_cleanup`).
+        """
+        sharded = [module for module in self._stages.values() if isinstance(module, FSDPModule)]
+        kept = [(parameter, parameter.grad) for module in sharded for parameter in module.parameters()]
+        for parameter, _ in kept:
+            parameter.grad = None
+        yield
+        for parameter, grad in kept:
+            if grad is not None:
+                parameter.grad = grad if parameter.grad is None else parameter.grad + grad
 
     def _scaled_loss(self, output: Tensor, target: Tensor) -> Tensor:
         with self.busy.running(), autocast(self._layout.precision, self._device):

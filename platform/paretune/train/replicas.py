@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from paretune.train.layout import Layout
@@ -45,6 +45,11 @@ def replicate(
     )
     _compress(ddp, layout, group)
     return ddp
+
+
+def shards(module: nn.Module) -> list[nn.Module]:
+    """The parts of a module whose parameters FSDP gathers at once."""
+    return [part for part in module.modules() if isinstance(part, FSDPModule)]
 
 
 def without_exchange(module: nn.Module, *, wait: bool) -> AbstractContextManager[Any]:

@@ -20,31 +20,28 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from paretune.errors import SpecError
-from paretune.train import gradients, open_runs, replicas, sharded
+from paretune.errors import CheckpointError
+from paretune.train import gradients, open_runs, sharded
 from paretune.train.assembly import assemble
-from paretune.train.clock import Clock
 from paretune.train.device import training_device
+from paretune.train.health import Health
+from paretune.train.judge import RULES, Rules
 from paretune.train.layers import Loss, as_module
 from paretune.train.layout import Layout
 from paretune.train.memory import PeakMemory
 from paretune.train.mesh import open_mesh
-from paretune.train.pipeline import Pipeline
-from paretune.train.precision import LossScale, autocast
-from paretune.train.ranks import unwrap
+from paretune.train.passes import Batch, Passes
+from paretune.train.precision import LossScale
+from paretune.train.saver import Saver
 from paretune.train.stats import Meter, Stats
-from paretune.train.totals import Totals, add_up
+from paretune.train.totals import Mine, Totals, add_up
 
 if TYPE_CHECKING:
     from ray.train import Checkpoint
-
-Batch = tuple[Tensor, Tensor]
-"""Inputs (B, ...) and targets (B, ...)."""
 
 
 def prepare(
@@ -57,6 +54,8 @@ def prepare(
     cuts: Sequence[int] | None = None,
     example: Tensor | None = None,
     tokens_per_sample: int | None = None,
+    watch: Rules | None = RULES,
+    representation: nn.Module | None = None,
 ) -> Run:
     """Put a model on the workers of a layout; every worker calls it with a model of the same shape.
 
@@ -66,6 +65,9 @@ def prepare(
 
     `loss(outputs, targets)` is the mean over the samples. `optimizer_fn` gets the parameters that lie on this worker;
     what `scheduler_fn` makes of the optimizer is stepped after each update.
+
+    `watch` ends a training that cannot come to anything, by the rules in judge.py; None: never. With `representation`,
+    a part of the model whose outputs (..., D) tell samples apart, it also ends one in which they no longer do.
 
     Raises:
         SpecError: the layout is for another number of workers, or this model does not go with it.
@@ -79,6 +81,8 @@ def prepare(
         cuts=cuts,
         example=example,
         tokens_per_sample=tokens_per_sample,
+        watch=watch,
+        representation=representation,
     )
 
 
@@ -96,6 +100,8 @@ class Run:
         cuts: Sequence[int] | None,
         example: Tensor | None,
         tokens_per_sample: int | None,
+        watch: Rules | None,
+        representation: nn.Module | None,
     ) -> None:
         self.layout, self.device = layout, training_device()
         memory = PeakMemory(self.device)
@@ -106,16 +112,13 @@ class Run:
         self.scheduler = scheduler_fn(self.optimizer) if scheduler_fn is not None else None
         self.loss_scale = LossScale(layout.precision)
         self.updates = 0
-        self._loss = loss
-        self._pipeline: Pipeline | None = None
-        if self.mesh.pipeline is not None:
-            self._pipeline = Pipeline(self.parts.modules, layout=layout, mesh=self.mesh, loss=loss, device=self.device)
+        self.passes = Passes(self.parts, layout, self.mesh, loss=loss, device=self.device)
         self._unit = 0  # samples of a usual batch: gradients are sums over samples divided by it
         self._pending, self._window_samples = 0, 0
-        self._exchanged = False
-        self._communication = Clock(self.device)
         self._memory = memory
-        self._meter = Meter(tokens_per_sample=tokens_per_sample, memory=memory)
+        self._meter = Meter(tokens_per_sample=tokens_per_sample, copies=layout.data, memory=memory)
+        self.health = Health(watch, representation)
+        self._saver = Saver()
         open_runs.opened(self)
 
     def __enter__(self) -> Run:
@@ -124,7 +127,12 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except CheckpointError as unsaved:
+            if error is None:
+                raise
+            error.add_note(f"Nor could the last checkpoint be written: {unsaved}")
 
     @property
     def share(self) -> tuple[int, int]:
@@ -149,65 +157,67 @@ class Run:
         """Train on this worker's share of a batch; the mean loss of all workers' samples, before the update.
 
         Each `layout.accumulate`-th step updates the weights; `flush` does after an incomplete window.
+
+        Raises:
+            DivergedError, StarvedError: on all workers alike, as the watchers' rules say.
         """
         started_s = time.perf_counter()
-        x, y = self._load(batch)
-        for module in self.parts.modules.values():
-            module.train()
+        self.health.step_begins()
+        x, y = self.passes.load(batch)
         if self._unit == 0:
-            self._unit = self._largest(len(x))
+            self._unit = self.passes.largest(len(x))
         update = self._pending + 1 == self.layout.accumulate
         factor = len(x) / self._unit * self.loss_scale.value
-        loss = self._backward(x, y, factor=factor, exchange=update)
+        loss = self.passes.backward(x, y, factor=factor, exchange=update)
         self._pending += 1
         self._window_samples += len(x)
-        if update:
-            self._exchange()
-        totals = self._totals(loss, len(x), update=update)
-        if update:
-            self._update(totals)
+        totals = self._update(loss, len(x)) if update else self._totals(loss, len(x))
+        if not update:
+            self.health.look(totals, None)
         self._meter.add(
-            step_s=time.perf_counter() - started_s,
-            samples=totals.samples,
-            busy_s=totals.busy_s,
-            wall_s=totals.wall_s,
-            communication_s=self._communication.take_s() if self._explicit else None,
-            peak_bytes=totals.peak_bytes,
+            totals, step_s=time.perf_counter() - started_s, communication_s=self.passes.take_communication_s()
         )
+        self.health.step_ends()
         return totals.loss
 
     def flush(self) -> None:
-        """Update the weights with the gradients of an incomplete window of accumulation; none: do nothing."""
+        """Update the weights with the gradients of an incomplete window of accumulation, if there is one.
+
+        The end of an epoch, say; the watchers judge the steps so far, and raise as in `step`.
+        """
+        self.health.pause()
         if self._pending:
-            self._exchange()
-            self._update(self._totals(torch.zeros((), device=self.device), 0, update=True))
+            self._update(None, 0)
+        self.health.judge()
 
     def evaluate(self, batch: Batch, measure: Loss | None = None) -> float:
         """The mean of the loss, or of `measure(outputs, targets)`, over all workers' samples of a batch, untrained.
 
         In evaluation mode, with the first copy's buffers (BatchNorm statistics). Every worker takes part.
         """
-        x, y = self._load(batch)
-        self.share_buffers()
-        totals = self._totals(self._untrained(x, y, measure or self._loss), len(x), update=False)
-        return totals.loss
+        self.health.pause()
+        x, y = self.passes.load(batch)
+        self.passes.share_buffers()
+        return self._totals(self.passes.evaluate(x, y, measure), len(x)).loss
 
-    def share_buffers(self) -> None:
-        """Give every copy the first one's buffers."""
-        if self.mesh.data is not None and self.parts.buffers:
-            replicas.broadcast(self.parts.buffers.values(), self.mesh.data, device=self.device)
-
-    def save(self, path: str | Path, extra: dict[str, Any] | None = None) -> None:
+    def save(self, path: str | Path, extra: dict[str, Any] | None = None, *, wait: bool = True) -> None:
         """Write a checkpoint as the folder `path`, which all workers must reach: complete under its name, or not there.
 
         Weights, optimizer, scheduler, loss scale, each worker's random states, and `extra` (an epoch, the data's
-        position), numbers, strings and tensors.
+        position), numbers, strings and tensors. `wait=False` returns when all that is copied in memory: it is written
+        while the training goes on. The next save, `wait` and `close` wait for it, and raise what went wrong.
 
         Raises:
             SpecError: gradients wait for an update; `flush` first.
-            CheckpointError: there is one of that name.
+            DivergedError, StarvedError: as the watchers' rules say of the steps so far: what is saved is sound.
+            CheckpointError: there is one of that name, or the workers do not reach the same folder: save through Ray
+                Train then (`snapshot`). On all workers alike; nothing is left behind.
         """
-        sharded.save(self, Path(path), extra or {})
+        self._saver.save(self, Path(path), extra or {}, wait=wait)
+
+    def wait(self) -> None:
+        """Wait until the checkpoint is written that `save(wait=False)` has begun; raises as `save`."""
+        self._saver.wait()
 
     def restore(self, path: str | Path) -> dict[str, Any]:
         """Go on from a checkpoint, saved under this layout (bit for bit) or another one; returns its `extra`.
@@ -241,91 +251,60 @@ class Run:
         return sharded.resume(self)
 
     def close(self) -> None:
-        """Give the process groups back; the run is over. Closing again does nothing."""
+        """Wait for what is being saved, give the process groups back; the run is over. Closing again does nothing.
+
+        Raises:
+            CheckpointError: the last checkpoint could not be written; the run is closed nevertheless.
+        """
         if open_runs.closed(self):
             self.parts.undo()
-            self._pipeline = None
+            self.health.close()
+            self.passes.close()
             self.parts.modules.clear()
-            self.mesh.close()
+            try:
+                self._saver.close()
+            finally:
+                self.mesh.close()
 
     # -- one step --------------------------------------------------------------------------------------------------
 
-    @property
-    def _explicit(self) -> bool:
-        return self.layout.shard == "none" and self.mesh.data is not None
-
-    def _load(self, batch: Batch) -> Batch:
-        x, y = batch
-        if len(x) != len(y) or not len(x):
-            raise SpecError(f"batch: must be as many inputs as targets, and some, got {len(x)} and {len(y)}")
-        return x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
-
-    def _largest(self, count: int) -> int:
-        most = torch.tensor(count, device=self.device)
-        if self.mesh.everyone is not None:
-            dist.all_reduce(most, op=dist.ReduceOp.MAX, group=self.mesh.everyone)
-        return int(most)
-
-    def _backward(self, x: Tensor, y: Tensor, *, factor: float, exchange: bool) -> Tensor:
-        """Add the gradients of `factor` x the mean loss; returns the mean loss where the last stage is."""
-        if self._pipeline is not None:
-            self._exchanged = not self._explicit
-            return self._pipeline.backward(x, y, factor=factor)
-        module = self.parts.modules[0]
-        self._exchanged = exchange or self.layout.shard == "fsdp"
-        with replicas.without_exchange(module, wait=not exchange):
-            with autocast(self.layout.precision, self.device):
-                loss = self._loss(module(x), y)
-            (loss * factor).backward()
-        return loss.detach().double()
-
-    def _exchange(self) -> None:
-        """Make the gradients of the window the same on all copies."""
-        if self.parts.shared and self.mesh.pipeline is not None:
-            gradients.add_up_shared(self.parts.shared, self.mesh.pipeline, self.device)
-        if self.mesh.data is not None and (self._explicit or not self._exchanged):
-            with self._communication.running():
-                mine = gradients.gradients(self.parts.parameters.values())
-                replicas.average(mine, self.mesh.data, bucket_mb=self.layout.bucket_mb)
-
-    def _untrained(self, x: Tensor, y: Tensor, measure: Loss) -> Tensor:
-        if self._pipeline is not None:
-            return self._pipeline.evaluate(x, y, measure)
-        module = self.parts.modules[0]
-        inner = unwrap(module)
-        was_training = inner.training
-        inner.eval()
-        try:
-            with torch.no_grad(), autocast(self.layout.precision, self.device):
-                return measure(inner(x), y).double()
-        finally:
-            inner.train(was_training)
-
-    def _totals(self, loss: Tensor, samples: int, *, update: bool) -> Totals:
-        needs_norm = update and (self.layout.clip_norm is not None or self.loss_scale.active)
-        once = [
-            parameter
-            for name, parameter in self.parts.parameters.items()
-            if needs_norm and name in self.parts.counted and (self.mesh.replica == 0 or self.layout.shard == "fsdp")
-        ]
+    def _totals(self, loss: Tensor, samples: int, *, measure_norm: bool = False) -> Totals:
+        times = self.passes.take_times()
         return add_up(
             self.mesh,
-            loss=loss,
-            samples=samples,
-            window_samples=self._window_samples,
-            squared_norm=gradients.squared_norm(gradients.gradients(once), self.device),
-            busy_s=self._pipeline.busy.take_s() if self._pipeline is not None else 0.0,
-            wall_s=self._pipeline.wall.take_s() if self._pipeline is not None else 0.0,
-            peak_bytes=self._memory.read_bytes(),
+            Mine(
+                loss=loss,
+                samples=samples,
+                window_samples=self._window_samples,
+                squared_norm=self.passes.squared_norm() if measure_norm else None,
+                representation=self.health.take_representation(),
+                wall_s=times.wall_s,
+                busy_s=times.busy_s,
+                own_s=times.own_s,
+                waited_s=self.health.take_waited_s(),
+                peak_bytes=self._memory.read_bytes(),
+            ),
         )
 
-    def _update(self, totals: Totals) -> None:
-        """Divide by the window's samples and the loss scale, clip, and let the optimizer go on."""
+    def _update(self, loss: Tensor | None, samples: int) -> Totals:
+        """Divide by the window's samples and the loss scale, clip, and let the optimizer go on.
+
+        `loss` and `samples` of the window's last step; None: it was counted before.
+        """
+        self.passes.exchange()
+        needs_norm = self.layout.clip_norm is not None or self.loss_scale.active
+        measure_norm = needs_norm or self.health.wants_norm
+        totals = self._totals(
+            torch.zeros((), device=self.device) if loss is None else loss, samples, measure_norm=measure_norm
+        )
         factor = self.layout.data * self._unit / totals.window_samples / self.loss_scale.value
         norm = math.sqrt(totals.squared_norm) * factor
-        if self.layout.clip_norm is not None or self.loss_scale.active:
+        finite = math.isfinite(norm)
+        if loss is not None:  # a loss scale handles infinite norms itself
+            self.health.look(totals, norm if measure_norm and (finite or not self.loss_scale.active) else None)
+        if measure_norm:
             self._meter.grad_norm = norm
-        if self.loss_scale.judge(math.isfinite(norm)):
+        if self.loss_scale.judge(finite):
             if self.layout.clip_norm is not None:
                 factor *= min(1.0, self.layout.clip_norm / (norm + 1e-6))  # as torch.nn.utils.clip_grad_norm_
             gradients.multiply(gradients.gradients(self.parts.parameters.values()), factor)
@@ -335,3 +314,4 @@ class Run:
                 self.scheduler.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._pending, self._window_samples = 0, 0
+        return totals

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from paretune.train.memory import PeakMemory
+from paretune.train.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,33 @@ class Stats:
     """Seconds of a step in which this worker waited for the gradients' all-reduce; None where the backward pass
     overlaps it (DDP, FSDP) or there is none."""
     grad_norm: float | None
-    """Global norm at the last update, before clipping; None unless clipping or loss scaling needed it."""
+    """Global norm when it was last measured, before clipping: at each update with clipping or loss scaling, else once
+    in a window of the watchers."""
+    rank_step_s: tuple[float, ...]
+    """By worker, the seconds of a step in which it waits for no other: what it does between two steps (loading its
+    batch) and its forward pass; of a pipeline also its backward passes."""
+    stragglers: tuple[int, ...]
+    """Workers whose `rank_step_s` is more than 1.5 times the median of those that do the same work, the copies of one
+    stage (the lower median: of two, the faster one), over at least eight steps."""
+
+
+_SLOW = 1.5  # times the median
+_STEADY = 8  # steps: fewer may be one hiccup
+
+
+def stragglers(rank_step_s: Sequence[float], *, copies: int, steps: int) -> tuple[int, ...]:
+    """The workers that are too slow; worker stage * copies + replica is a copy of that stage."""
+    if steps < _STEADY:
+        return ()
+    usual_s = [statistics.median_low(rank_step_s[n : n + copies]) for n in range(0, len(rank_step_s), copies)]
+    return tuple(rank for rank, own_s in enumerate(rank_step_s) if own_s > _SLOW * usual_s[rank // copies])
 
 
 class Meter:
     """Collects what `Stats` is made of."""
 
-    def __init__(self, *, tokens_per_sample: int | None, memory: PeakMemory) -> None:
-        self._tokens, self._memory = tokens_per_sample, memory
+    def __init__(self, *, tokens_per_sample: int | None, copies: int, memory: PeakMemory) -> None:
+        self._tokens, self._copies, self._memory = tokens_per_sample, copies, memory
         self._warm = False
         self.grad_norm: float | None = None
         self.restart()
@@ -46,35 +68,30 @@ class Meter:
     def restart(self) -> None:
         """Forget the steps so far."""
         self._steps, self._step_s, self._samples, self._busy_s, self._wall_s = 0, 0.0, 0.0, 0.0, 0.0
+        self._own_s: list[float] = []
         self._communication_s: float | None = None
         self._peak_bytes = 0
 
-    def add(
-        self,
-        *,
-        step_s: float,
-        samples: float,
-        busy_s: float,
-        wall_s: float,
-        communication_s: float | None,
-        peak_bytes: int,
-    ) -> None:
-        """Count one step; times of pipelines are sums over all workers."""
-        self._peak_bytes = max(self._peak_bytes, peak_bytes)
+    def add(self, totals: Totals, *, step_s: float, communication_s: float | None) -> None:
+        """Count one step."""
+        self._peak_bytes = max(self._peak_bytes, totals.peak_bytes)
         if not self._warm:
             self._warm = True
             return
         self._steps += 1
         self._step_s += step_s
-        self._samples += samples
-        self._busy_s += busy_s
-        self._wall_s += wall_s
+        self._samples += totals.samples
+        self._busy_s += totals.busy_s
+        self._wall_s += totals.wall_s
+        sofar_s = self._own_s or [0.0] * len(totals.own_s)
+        self._own_s = [sum(parts) for parts in zip(sofar_s, totals.own_s, totals.waited_s, strict=True)]
         if communication_s is not None:
             self._communication_s = (self._communication_s or 0.0) + communication_s
 
     def read(self) -> Stats:
         rate = self._samples / self._step_s if self._step_s else 0.0
         steps = max(self._steps, 1)
+        rank_step_s = tuple(own_s / steps for own_s in self._own_s)
         return Stats(
             steps=self._steps,
             step_s=self._step_s / steps,
@@ -85,4 +102,6 @@ class Meter:
             memory_kind=self._memory.kind,
             communication_s=None if self._communication_s is None else self._communication_s / steps,
             grad_norm=self.grad_norm,
+            rank_step_s=rank_step_s,
+            stragglers=stragglers(rank_step_s, copies=self._copies, steps=self._steps),
         )

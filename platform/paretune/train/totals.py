@@ -11,7 +11,31 @@ from torch import Tensor
 from paretune.train.mesh import Mesh
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mine:
+    """What one worker adds."""
+
+    loss: Tensor
+    """Mean over its samples; counts, as the samples do, where the last stage is."""
+    samples: int
+    window_samples: int
+    """Samples since the last update."""
+    squared_norm: Tensor | None = None
+    """Of the gradients as they are, neither averaged over the window nor unscaled; None: not measured."""
+    representation: Tensor | None = None
+    """How often it was looked at, and the sums of spread and of the share that is alive: (3,)."""
+    wall_s: float = 0.0
+    """Of the pipeline's schedule."""
+    busy_s: float = 0.0
+    """In which its stages computed."""
+    own_s: float = 0.0
+    """In which it computed without waiting for others."""
+    waited_s: float = 0.0
+    """In which it waited for its batch."""
+    peak_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """Of all workers, the same on each."""
 
@@ -19,47 +43,49 @@ class Totals:
     """Mean over the samples of the step; 0 when there were none."""
     samples: float
     window_samples: float
-    """Samples since the last update."""
     squared_norm: float
-    """Of the gradients as they are, neither averaged over the window nor unscaled."""
-    busy_s: float
-    """In which the workers of pipelines computed, added up."""
+    spread: float | None
+    """Mean of the representations that were looked at; None: of none."""
+    alive: float | None
     wall_s: float
     """Of the pipelines' schedules, until the last worker had done its part, times the number of workers."""
+    busy_s: float
+    """Of all workers."""
+    own_s: tuple[float, ...]
+    """By worker, as `waited_s`."""
+    waited_s: tuple[float, ...]
     peak_bytes: int
     """Of the worker that needs most."""
 
 
-def add_up(
-    mesh: Mesh,
-    *,
-    loss: Tensor,
-    samples: int,
-    window_samples: int,
-    squared_norm: Tensor,
-    busy_s: float,
-    wall_s: float,
-    peak_bytes: int,
-) -> Totals:
-    """Sums over all workers; `loss` (a mean) and samples count on the workers that have the last stage."""
+def add_up(mesh: Mesh, mine: Mine) -> Totals:
+    """Sums over all workers."""
     size = 1 if mesh.everyone is None else dist.get_world_size(mesh.everyone)
-    mine = 0 if mesh.everyone is None else dist.get_rank(mesh.everyone)
-    last = float(mesh.has_loss)
-    own = torch.zeros(2, size, dtype=torch.float64)  # one place for each worker, so that the sum keeps them apart
-    own[:, mine] = torch.tensor([wall_s, peak_bytes], dtype=torch.float64)
-    numbers = torch.tensor([0.0, samples * last, window_samples * last, 0.0, busy_s], dtype=torch.float64)
-    numbers = torch.cat([numbers, own.flatten()]).to(loss.device)
-    numbers[0] = loss * (samples * last)
-    numbers[3] = squared_norm
+    here = 0 if mesh.everyone is None else dist.get_rank(mesh.everyone)
+    samples, window = (n * mesh.has_loss for n in (mine.samples, mine.window_samples))
+    each = [0.0] * (5 * size)  # one place for each worker, so that the sum keeps them apart
+    each[here::size] = [mine.wall_s, mine.busy_s, mine.own_s, mine.waited_s, mine.peak_bytes]
+    numbers = torch.tensor([0.0, samples, window, 0.0, 0.0, 0.0, 0.0, *each], dtype=torch.float64)
+    numbers = numbers.to(mine.loss.device)
+    numbers[0] = mine.loss * samples
+    if mine.squared_norm is not None:
+        numbers[3] = mine.squared_norm
+    if mine.representation is not None:
+        numbers[4:7] = mine.representation
     if mesh.everyone is not None:
         dist.all_reduce(numbers, group=mesh.everyone)
-    loss_sum, count, window, norm, busy, *each = numbers.tolist()
+    loss_sum, count, window_sum, squared_norm, looks, spread, alive, *each = numbers.tolist()
+    wall_s, busy_s, own_s, waited_s, peak_bytes = (each[size * k : size * (k + 1)] for k in range(5))
     return Totals(
         loss=loss_sum / count if count else 0.0,
         samples=count,
-        window_samples=window,
-        squared_norm=norm,
-        busy_s=busy,
-        wall_s=max(each[:size]) * size,
-        peak_bytes=int(max(each[size:])),
+        window_samples=window_sum,
+        squared_norm=squared_norm,
+        spread=spread / looks if looks else None,
+        alive=alive / looks if looks else None,
+        wall_s=max(wall_s) * size,
+        busy_s=sum(busy_s),
+        own_s=tuple(own_s),
+        waited_s=tuple(waited_s),
+        peak_bytes=int(max(peak_bytes)),
     )
