@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from paretune.engine.messages import Outcome
-from paretune.errors import DivergedError, ReportError, StarvedError, TrainableError, TrialStopped
+from paretune.errors import DivergedError, ReportError, StarvedError, TrainableError, TrialStopped, UnsupportedError
 from paretune.train.open_runs import close_runs
 
 TrainFunction = Callable[[dict[str, Any]], Any]
@@ -37,7 +37,7 @@ def run(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
             return Outcome("completed")
         except DivergedError as error:
             return Outcome("diverged", str(error))
-        except (ReportError, StarvedError) as error:
+        except (ReportError, StarvedError, UnsupportedError) as error:
             return Outcome("failed", str(error), traceback.format_exc())
         except Exception as error:
             line = traceback.format_exception_only(error)[-1].strip()
