@@ -22,6 +22,7 @@
     ├── ReportError                a training loop reported something that cannot be used
     ├── DivergedError              a training loop gives its trial up: status diverged, with this message
     ├── StarvedError               a training loop that waits for its data most of the time
+    ├── UnsupportedError           a training loop asks Ray Train for something that a trial does not have
     └── StudyFailedError           the study could not go on (exit code 1)
 
 `TrialStopped` stands apart: it is not an error but the way a training loop is left when its trial is over.
@@ -120,6 +121,9 @@ class DivergedError(ParetuneError): ...
 
 
 class StarvedError(ParetuneError): ...
+
+
+class UnsupportedError(ParetuneError): ...
 
 
 class StudyFailedError(ParetuneError): ...

@@ -91,38 +91,6 @@ def silent(config: dict[str, Any]) -> None:
     """Returns without a report."""
 
 
-def data_parallel(config: dict[str, Any]) -> None:
-    """An ordinary Ray Train loop: DDP, a distributed sampler, a checkpoint of rank 0; nothing of paretune."""
-    import ray.train.torch
-    import torch
-    from torch.utils.data import DataLoader, TensorDataset
-
-    context = ray.train.get_context()
-    generator = torch.Generator().manual_seed(0)
-    X_nd = torch.randn(64, 3, generator=generator)
-    y_n1 = X_nd @ torch.tensor([[1.0], [-2.0], [0.5]])
-    loader = ray.train.torch.prepare_data_loader(DataLoader(TensorDataset(X_nd, y_n1), batch_size=8))
-    model = ray.train.torch.prepare_model(torch.nn.Linear(3, 1))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05 + 0.1 * config["x"])
-    for epoch in (1, 2, 3):
-        for X_bd, y_b1 in loader:
-            loss = torch.nn.functional.mse_loss(model(X_bd), y_b1)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        total = loss.detach().clone()
-        torch.distributed.all_reduce(total)
-        ray.train.report(
-            {
-                "error": total.item() / context.get_world_size(),
-                "cost": float(config["width"]),
-                "epoch": epoch,
-                "world": context.get_world_size(),
-                "batches": len(loader),
-            }
-        )
-
-
 def one_rank_fails(config: dict[str, Any]) -> None:
     """In wide trials rank 1 raises while rank 0 waits for it in a collective."""
     import ray.train

@@ -14,6 +14,7 @@ from typing import Any
 import loops
 import psutil
 import pytest
+import torch_trainer_loops
 
 import paretune as pt
 from paretune.log import Log
@@ -73,15 +74,23 @@ def test_a_one_worker_study_ends_in_tables_and_a_report(tmp_path: Path) -> None:
     assert study.report(tmp_path / "report.html").read_text().startswith("<!")
 
 
-def test_an_ordinary_ray_train_loop_runs_in_as_many_gangs_as_fit(tmp_path: Path) -> None:
-    study = search(loops.data_parallel, tmp_path, workers=2, concurrency=3, trials=4)
-    assert at_a_time(study) == 2, "two gangs of two workers fill four CPUs"
+@pytest.mark.parametrize(("workers", "concurrency", "at_once"), [(2, 3, 2), (1, 1, 1)])
+def test_a_torch_trainers_loop_runs_unchanged(tmp_path: Path, workers: int, concurrency: int, at_once: int) -> None:
+    """In as many gangs as fit, and inline."""
+    loop = torch_trainer_loops.train_func_per_worker
+    study = search(loop, tmp_path, workers=workers, concurrency=concurrency, trials=4)
+    assert at_a_time(study) == at_once, "two gangs of two workers fill four CPUs"
     for trial in study.trials:
-        assert trial.status == "completed"
-        assert trial.metrics["world"] == 2
-        assert trial.metrics["batches"] == 4  # 64 rows, batches of 8, half of them on each rank
+        assert (trial.status, trial.reason) == ("completed", None)
+        assert trial.metrics["batches"] == 8 / workers  # 64 rows, batches of 8, a share on each rank
         errors = [report.metrics["error"] for report in trial.reports]
         assert errors[2] < errors[0]
+        for epoch, report in enumerate(trial.reports, 1):
+            found = {key: report.metrics[key] for key in ("world", "epoch", "trial", "node", "preempted")}
+            assert found == {"world": workers, "epoch": epoch, "trial": trial.id, "node": 0, "preempted": 0}
+            assert all(report.metrics[key] == 1 for key in ("agreed", "ranks", "devices"))
+        assert trial.reports[0].metrics["saved"] == 0
+        assert trial.reports[-1].metrics["saved"] >= 1, "the last checkpoint stays, those before it may be gone"
 
 
 def test_failures_are_recorded_and_the_study_goes_on(tmp_path: Path) -> None:

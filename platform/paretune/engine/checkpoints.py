@@ -7,7 +7,7 @@ The attempt is in the name so that a second run of the same step never writes in
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from pyarrow import fs
 from paretune import schedulers, winners
 from paretune.log import Log
 from paretune.pareto import non_dominated
-from paretune.records import ENDINGS, Entry, Event, Report
+from paretune.records import ENDINGS, Entry, Event, Metrics, Report
 from paretune.store import checkpoint_root
 from paretune.study import StudySpec
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ray.train import Checkpoint
 
 
-def _filesystem(folder: str) -> tuple[fs.FileSystem, str]:
+def located(folder: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a study's folder (a path or URI), and the path there."""
     if "://" in folder:
         filesystem, path = fs.FileSystem.from_uri(folder)
         return filesystem, path
@@ -40,7 +41,7 @@ def save(checkpoint: Checkpoint, folder: str, *, trial: int, attempt: int, step:
         The path below the checkpoint root, to be named in the report.
     """
     name = f"{trial:05d}/{attempt}-{step}"
-    filesystem, root = _filesystem(checkpoint_root(folder))
+    filesystem, root = located(checkpoint_root(folder))
     target = f"{root}/{name}"
     filesystem.create_dir(target, recursive=True)
     fs.copy_files(checkpoint.path, target, source_filesystem=checkpoint.filesystem, destination_filesystem=filesystem)
@@ -51,8 +52,16 @@ def open_checkpoint(name: str, folder: str) -> Checkpoint:
     """The checkpoint that a report named."""
     from ray.train import Checkpoint
 
-    filesystem, root = _filesystem(checkpoint_root(folder))
+    filesystem, root = located(checkpoint_root(folder))
     return Checkpoint(path=f"{root}/{name}", filesystem=filesystem)
+
+
+def remaining(saved: Sequence[tuple[str, Metrics]], folder: str) -> list[tuple[Checkpoint, Metrics]]:
+    """Those of a trial's checkpoints that `train: keep` has not removed yet, opened, with what came with them."""
+    filesystem, root = located(checkpoint_root(folder))
+    found = filesystem.get_file_info([f"{root}/{name}" for name, _ in saved]) if saved else []
+    there = [entry for entry, info in zip(saved, found, strict=True) if info.type is fs.FileType.Directory]
+    return [(open_checkpoint(name, folder), metrics) for name, metrics in there]
 
 
 class Keeper:
@@ -64,7 +73,7 @@ class Keeper:
 
     def __init__(self, folder: str, spec: StudySpec, log: Log) -> None:
         """Begin where the log stands, with what an earlier driver did not come to remove."""
-        self._filesystem, self._root = _filesystem(checkpoint_root(folder))
+        self._filesystem, self._root = located(checkpoint_root(folder))
         self._keep, self._objectives, self._room = spec.train.keep, spec.objectives, spec.search.trials
         self._front: dict[int, npt.NDArray[np.float64]] = {}  # trial -> its minimised objectives
         self._scheduler = schedulers.create(spec)

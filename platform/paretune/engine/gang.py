@@ -60,6 +60,7 @@ class Gang:
         self._born = time.monotonic()
         self._losses = 0
         self._accepted: tuple[int, str | None] = (0, None)
+        self._saved: list[tuple[str, Metrics]] = []  # the task's accepted checkpoints, with their reports
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._closing = False
@@ -74,7 +75,7 @@ class Gang:
         """Take a task; one that still runs is stopped first."""
         await self.stop_task()
         self._inbox = asyncio.Queue()
-        self._losses, self._accepted = 0, (task.step, task.checkpoint)
+        self._losses, self._accepted, self._saved = 0, (task.step, task.checkpoint), []
         self._run = _Run(task)
         self._change()
 
@@ -84,6 +85,8 @@ class Gang:
         if run is not None and run.delivered and run.waiting:
             report = run.waiting[0]
             self._accepted = (report.step, report.checkpoint or self._accepted[1])
+            if report.checkpoint is not None:
+                self._saved.append((report.checkpoint, report.metrics))
             self._release(run, "continue")
         getter = asyncio.ensure_future(self._inbox.get())
         while not getter.done():
@@ -156,6 +159,10 @@ class Gang:
         if len(run.waiting) == self._setup.workers:
             self._complete_report(run)
         return await decision
+
+    async def saved(self) -> list[tuple[str, Metrics]]:
+        """The checkpoints of the present task that were accepted, oldest first, with what was reported with them."""
+        return self._saved
 
     async def finished(self, rank: int, key: tuple[int, int], outcome: Outcome) -> str:
         """The rank's loop is over; wait for the others. Returns "next", or "restart" when they do not come."""

@@ -57,7 +57,7 @@ def _worker_main(config: dict[str, Any]) -> None:
 
 def _run_task(setup: Setup, task: Task, *, rank: int, gang: Any, train: Any) -> str:
     member = _Member(setup, task, rank=rank, gang=gang)
-    with _seam.in_worker(member):
+    with _seam.in_worker(member, _seam.Identity(setup.study, task.trial, setup.folder)):
         outcome = loop.run(train, assembled(setup.constants, task.config), seed=task.seed)
     if outcome.reason is None and member.step == task.inherited:
         outcome = loop.SILENT
@@ -111,6 +111,10 @@ class _Member:
     def get_checkpoint(self) -> Any:
         """Behind `ray.train.get_checkpoint`."""
         return checkpoints.open_checkpoint(self._checkpoint, self._setup.folder) if self._checkpoint else None
+
+    def saved(self) -> Any:
+        """Behind `ray.train.get_all_reported_checkpoints`: what the gang has accepted, the same on every rank."""
+        return checkpoints.remaining(ray.get(self._gang.saved.remote()), self._setup.folder)
 
     def _save(self, checkpoint: Any, step: int) -> str:
         trial, attempt = self._task.trial, self._task.attempt

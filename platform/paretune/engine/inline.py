@@ -13,6 +13,7 @@ from paretune.engine import _seam, boundary, checkpoints, loop
 from paretune.engine.messages import Ended, Message, Outcome, Reported, Setup, Task
 from paretune.errors import TrialStopped
 from paretune.layouts import assembled
+from paretune.records import Metrics
 
 if TYPE_CHECKING:
     from ray.train import Checkpoint
@@ -27,6 +28,7 @@ class InlineRun:
         self._decisions: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True: go on
         self._waiting = False
         self._step, self._checkpoint = task.step, task.checkpoint
+        self._saved: list[tuple[str, Metrics]] = []
         self._diverged: tuple[str, dict[str, float]] | None = None
         self._thread = threading.Thread(target=self._main, name=f"trial-{task.trial}", daemon=True)
         self._clock = time.monotonic()
@@ -51,7 +53,8 @@ class InlineRun:
     def _main(self) -> None:
         config = assembled(self._setup.constants, self._task.config)
         _ensure_process_group()
-        with _seam.inline(self, study=self._setup.study):
+        identity = _seam.Identity(self._setup.study, self._task.trial, self._setup.folder)
+        with _seam.inline(self, identity):
             outcome = loop.run(self._train, config, seed=self._task.seed)
         self._messages.put(self._ended(outcome))
 
@@ -85,6 +88,7 @@ class InlineRun:
             self._checkpoint = checkpoints.save(
                 checkpoint, self._setup.folder, trial=trial, attempt=attempt, step=self._step
             )
+            self._saved.append((self._checkpoint, numbers))
         now = time.monotonic()
         self._messages.put(
             Reported(
@@ -105,6 +109,10 @@ class InlineRun:
     def get_checkpoint(self) -> Checkpoint | None:
         """Behind `ray.train.get_checkpoint`."""
         return checkpoints.open_checkpoint(self._checkpoint, self._setup.folder) if self._checkpoint else None
+
+    def saved(self) -> list[tuple[Checkpoint, Metrics]]:
+        """Behind `ray.train.get_all_reported_checkpoints`: what this attempt has reported."""
+        return checkpoints.remaining(self._saved, self._setup.folder)
 
 
 def _ensure_process_group() -> None:

@@ -21,7 +21,7 @@ import torch
 
 from paretune.engine import out_of_memory
 from paretune.engine.messages import Outcome
-from paretune.errors import DivergedError, ReportError, StarvedError, TrainableError, TrialStopped
+from paretune.errors import DivergedError, ReportError, StarvedError, TrainableError, TrialStopped, UnsupportedError
 from paretune.train.open_runs import close_runs
 
 TrainFunction = Callable[[dict[str, Any]], Any]
@@ -50,7 +50,7 @@ def _outcome(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outc
             return Outcome("completed")
         except DivergedError as error:
             return Outcome("diverged", str(error))
-        except (ReportError, StarvedError) as error:
+        except (ReportError, StarvedError, UnsupportedError) as error:
             return Outcome("failed", str(error), traceback.format_exc())
         except Exception as error:
             line = out_of_memory.reason(error) or traceback.format_exception_only(error)[-1].strip()
