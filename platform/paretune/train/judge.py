@@ -142,8 +142,8 @@ class Judge:
         if self._broken("starvation", starved) and self._starved_s >= self._rules.waiting_s:
             raise StarvedError(
                 f"{waited_s / elapsed_s:.0%} of the time went into waiting for data, at step {self._steps}",
-                hint="more workers of the data loader, or data that is prepared beforehand; Rules(waiting=1) if what lies "
-                "between two steps is meant to take so long",
+                hint="more workers of the data loader, or data that is prepared beforehand; Rules(waiting=1) if what "
+                "lies between two steps is meant to take so long",
             )
 
     def _broken(self, rule: str, broken: bool) -> bool:
