@@ -306,6 +306,8 @@ def test_a_rank_straggles_that_is_slow_in_three_reports_on_end() -> None:
     assert pace.straggling({0: 10.0, 1: 10.0, 2: 18.0}) == {2: 1.8}
     assert pace.straggling({0: 10.0, 1: 10.0, 2: 18.0}) == {}, "told once"
     assert all(pace.straggling({0: 0.1, 1: 0.5}) == {} for _ in range(5)), "less than a second is no matter"
+    known = [pace.straggling({0: 9.0, 1: 9.0}, known=[1]) for _ in range(4)]
+    assert known == [{}, {}, {1: None}, {}], "what a run has measured counts"
 
 
 def test_stragglers_are_told_before_the_report_that_shows_them(tmp_path: Path) -> None:

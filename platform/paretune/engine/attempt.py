@@ -101,7 +101,8 @@ class Attempt:
 
     def straggling(self) -> list[Straggling]:
         """The ranks that turn out at this report to be slower than the others."""
-        found = self.pace.straggling({rank: report.seconds for rank, report in self.waiting.items()})
+        seconds = {rank: report.seconds for rank, report in self.waiting.items()}
+        found = self.pace.straggling(seconds, self.waiting[0].stragglers)
         trial, attempt = self.task.trial, self.task.attempt
         return [Straggling(trial=trial, attempt=attempt, rank=rank, times=times) for rank, times in found.items()]
 

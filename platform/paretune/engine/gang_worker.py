@@ -11,6 +11,7 @@ from paretune.engine import _notice, _seam, boundary, checkpoints, companion, lo
 from paretune.engine.messages import RankReport, Setup, Task
 from paretune.errors import ReportError, TrialStopped
 from paretune.layouts import assembled
+from paretune.train import open_runs
 
 _NEVER_S = 1e9
 """Ray Train resizes a running group at any moment; the gang waits for a checkpoint."""
@@ -109,6 +110,7 @@ class _Member:
             checkpoint=saved,
             diverged=f"{why} at report {step}" if why else None,
             error=error,
+            stragglers=open_runs.stragglers() if self._rank == 0 else (),
         )
         key = (self._task.trial, self._task.attempt)
         decision: str = ray.get(self._gang.report.remote(self._rank, key, mine))

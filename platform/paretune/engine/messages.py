@@ -85,12 +85,15 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Straggling:
-    """A rank of the gang has taken `times` as long as the others, again and again (see engine.stragglers)."""
+    """A rank of the gang is slower than the others, again and again (see engine.stragglers).
+
+    `times` is how many times as long as theirs its reports take; None where the loop's own run measured it.
+    """
 
     trial: int
     attempt: int
     rank: int
-    times: float
+    times: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +131,7 @@ class RankReport:
     checkpoint: str | None
     diverged: str | None
     error: str | None
+    stragglers: tuple[int, ...] = ()  # by the measure of the loop's own runs
 
 
 Message: TypeAlias = Reported | Restarted | Straggling | Ended

@@ -78,7 +78,8 @@ class Recorder:
 
     def straggling(self, message: Straggling) -> None:
         """Record that a rank is slower than the others."""
-        reason = f"rank {message.rank} takes {message.times:.1f} times as long as the others"
+        much = "much longer than" if message.times is None else f"{message.times:.1f} times as long as"
+        reason = f"rank {message.rank} takes {much} the others"
         self.event("straggling", message.trial, attempt=message.attempt, reason=reason)
 
     def reported(self, message: Reported) -> None:
