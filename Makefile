@@ -43,8 +43,8 @@ test: $(STAMP) ## The tests, without the slow ones
 test-slow: $(STAMP) ## The slow tests alone
 	$(BIN)/pytest -m slow
 
-test-faults: $(STAMP) ## Twenty rounds of kill -9 at random moments, each followed by a resume
-	PARETUNE_FAULT_ROUNDS=20 $(BIN)/pytest -m "" tests/e2e/test_faults.py
+test-faults: $(STAMP) ## Twenty rounds of kill -9 at random moments: drivers, trial actors, workers
+	PARETUNE_FAULT_ROUNDS=20 $(BIN)/pytest -m "" tests/e2e/test_faults.py tests/e2e/test_gang_faults.py
 
 bench: bench-overhead ## Every benchmark of BENCHMARKS.md
 

@@ -26,7 +26,7 @@ from benchmarks.layouts import in_world
 from paretune import train
 from paretune.train import Layout
 
-WORKERS, WIDTH, SAMPLES, BLOCK = 2, 1024, 64, 6
+WORKERS, WIDTH, SAMPLES, BLOCK = 2, 1024, 16, 6
 
 
 def model() -> nn.Sequential:

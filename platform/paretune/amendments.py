@@ -13,7 +13,7 @@ from paretune.study import StudySpec
 
 AMENDABLE = {
     "search": ("trials", "hours", "worker_hours", "target", "regret", "concurrency"),
-    "train": ("retries", "keep"),
+    "train": ("retries", "hang_s", "keep"),
 }
 """The settings that a study may change on its way, by the part of the spec they stand in."""
 

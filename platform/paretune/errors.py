@@ -23,6 +23,7 @@
     ├── DivergedError              a training loop gives its trial up: status diverged, with this message
     ├── StarvedError               a training loop that waits for its data most of the time
     ├── UnsupportedError           a training loop asks Ray Train for something that a trial does not have
+    ├── StandstillError            a training loop that neither reports nor returns
     └── StudyFailedError           the study could not go on (exit code 1)
 
 `TrialStopped` stands apart: it is not an error but the way a training loop is left when its trial is over.
@@ -124,6 +125,9 @@ class StarvedError(ParetuneError): ...
 
 
 class UnsupportedError(ParetuneError): ...
+
+
+class StandstillError(ParetuneError): ...
 
 
 class StudyFailedError(ParetuneError): ...

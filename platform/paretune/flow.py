@@ -61,7 +61,7 @@ def search(
     target: Mapping[str, float] | None = None,
     regret: float | None = None,
     concurrency: int = 1,
-    workers: int = 1,
+    workers: int | tuple[int, int] = 1,
     epochs: int | None = None,
     seed: int = 0,
     warm_start: Literal["store"] | Sequence[str | Study] | None = None,
@@ -88,13 +88,13 @@ def search(
         trials, hours, worker_hours, target, regret: when to stop; whichever comes first. `target` maps objectives to
             values that one trial shall reach; `regret` is what is worth going on for, in units of the only objective.
         concurrency: trials at a time; never more than the cluster can place.
-        workers: Ray Train workers of each trial.
+        workers: Ray Train workers of each trial; (2, 4) for as many from two to four as there is room for.
         epochs: handed to the loop as config["epochs"].
         warm_start: earlier studies to learn from: "store" for those in the store that fit, or their names.
         store, name: where the study is kept; one that exists with the same settings goes on.
         address: a Ray cluster; by default the one RAY_ADDRESS names, else a local Ray.
         progress: show it on the terminal.
-        settings: further fields of `train:` in a spec file: cpus, gpus, isolation, retries, keep, config.
+        settings: further fields of `train:` in a spec file: cpus, gpus, isolation, retries, hang_s, keep, config.
 
     Raises:
         InputError: something given is wrong; nothing was started or written.

@@ -34,7 +34,7 @@ def choose(console: Console | None = None) -> Listener:
 
 
 class PlainLines:
-    """One line when the study begins, one per finished trial, one at the end."""
+    """One line when the study begins, one per trial that ends or has trouble with its workers, one at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -46,6 +46,8 @@ class PlainLines:
     def on_entry(self, entry: Entry) -> None:
         if isinstance(entry, Event) and entry.kind in ENDINGS and entry.trial is not None:
             self._say(finished_line(self._spec, self._log, self._log.trials[entry.trial]))
+        elif (line := trouble_line(entry)) is not None:
+            self._say(line)
 
     def on_end(self) -> None:
         self._say(closing_line(self._spec, self._log))
@@ -70,13 +72,15 @@ class LiveTable:
         self._live.start()
 
     def on_entry(self, entry: Entry) -> None:
+        if (line := trouble_line(entry)) is not None:
+            self._live.console.print(Text(line, style="yellow"), soft_wrap=True)
         if not isinstance(entry, Event) or entry.kind not in ENDINGS or entry.trial is None:
             return
         self._outcome = self._best()
         trial = self._log.trials[entry.trial]
         if trial.status in ("failed", "diverged"):
-            line = Text(f"trial {trial.id} {trial.status}: {trial.reason}", style=_STYLES[trial.status])
-            self._live.console.print(line, soft_wrap=True)
+            end = Text(f"trial {trial.id} {trial.status}: {trial.reason}", style=_STYLES[trial.status])
+            self._live.console.print(end, soft_wrap=True)
 
     def on_end(self) -> None:
         self._outcome = self._best()
@@ -161,6 +165,17 @@ def finished_line(spec: StudySpec, log: Log, trial: Trial) -> str:
         parts += [f"{name} {text.number(trial.metrics.get(name))}" for name in spec.objectives.names]
         parts += spec.objectives.broken(trial.metrics)
     return "  ".join([*parts, text.duration(trial.seconds)])
+
+
+def trouble_line(entry: Entry) -> str | None:
+    """`trial 6 goes on with new workers (attempt 1): a worker died`; None where there was none with the workers."""
+    if not isinstance(entry, Event) or entry.reason is None:
+        return None
+    if entry.kind == "straggling":
+        return f"trial {entry.trial}: {entry.reason}"
+    if entry.kind == "started":
+        return f"trial {entry.trial} goes on with new workers (attempt {entry.attempt}): {entry.reason}"
+    return None
 
 
 def closing_line(spec: StudySpec, log: Log) -> str:

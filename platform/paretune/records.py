@@ -23,7 +23,9 @@ EventKind = Literal[
     "opened",  # a writer took the study over; details: versions, host, commit, gpus_per_worker
     "amended",  # details: the settings that changed, {"search": {"trials": 60}}
     "suggested",  # suggestion; no details, whose place in the store its proposal's notes have
-    "started",  # a trial began its attempt-th run; details: {"checkpoint": path or None}
+    "started",  # a trial began its attempt-th run; details: {"checkpoint": path or None}; on new workers also a reason
+    # (what became of the others) and {"workers": how many}
+    "straggling",  # a worker is slower than the others; reason
     "paused",  # by the scheduler, its workers are free; metrics: the last report's
     "promoted",  # a paused trial is to go on
     "completed",  # metrics: the last report's

@@ -6,7 +6,7 @@ StudySpec
   space        -> Space            with what stands under `constraints` beside it
   layout       -> LayoutSpec       how trials are spread over their workers; what is searched of it joins the space
   search       -> SearchSettings   algorithm, scheduler, when to stop, concurrency, seed, first, warm_start
-  train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, keep, config
+  train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, hang_s, keep, config
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
     model_serializer,
@@ -145,21 +146,52 @@ class SearchSettings(_Strict):
 class TrainSettings(_Strict):
     """How one trial trains.
 
-    `workers` processes of `cpus` CPUs and `gpus` GPUs each (None: one GPU each where the cluster has that many);
-    `epochs` and `config` are handed to the training function beside the suggested parameters; `retries` is how many
-    times a trial may lose a worker before it counts as failed; `isolation` "trial" starts new workers for every trial.
+    `workers` processes (or, written [2, 4], as many from `min_workers` on as the cluster has room for) of `cpus` CPUs
+    and `gpus` GPUs each (None: one GPU each where the cluster has that many); `epochs` and `config` are handed to the
+    training function beside the suggested parameters; `retries` is how many times a trial may lose a worker before it
+    counts as failed; `isolation` "trial" starts new workers for every trial.
+    Where a trial takes more than `hang_s` seconds from one report to the next it is taken to hang, and its workers are
+    started anew (None: half an hour, or ten times the longest so far where that is more; 0: never).
     `keep` says which checkpoints stay in the store: "last", each trial's last one; "best", those of the trials on the
     front (for one objective: of the best one); "all". A trial that may still go on keeps its last one in any case.
     """
 
     workers: int = Field(default=1, ge=1)
+    min_workers: int = Field(default=1, ge=1)
     epochs: int | None = Field(default=None, ge=1)
     cpus: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     gpus: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     isolation: Literal["gang", "trial"] = "gang"
     retries: int = Field(default=3, ge=0)
+    hang_s: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     keep: Literal["last", "best", "all"] = "last"
     config: dict[str, Value | list[Value]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _range(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        if "min_workers" in value:
+            raise SpecError("train: unknown key 'min_workers'", hint="workers: [2, 4] is from two to four")
+        given = value.get("workers", 1)
+        if not isinstance(given, list | tuple):
+            return {**value, "min_workers": given}
+        if len(given) != 2 or not all(type(number) is int for number in given) or not 1 <= given[0] <= given[1]:
+            raise SpecError(f"train: workers: must be a number, or two as [2, 4], got {given!r}")
+        return {**value, "min_workers": given[0], "workers": given[1]}
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = handler(self)
+        if plain.pop("min_workers") != self.workers:
+            plain["workers"] = [self.min_workers, self.workers]
+        return plain
+
+    @property
+    def elastic(self) -> bool:
+        """Whether the number of workers may change from one attempt to the next."""
+        return self.min_workers < self.workers
 
 
 class StudySpec(_Strict):
@@ -192,6 +224,11 @@ class StudySpec(_Strict):
             rest["objectives"] = cls._objectives(rest["objectives"]).with_limits(rest.pop("limits"))
         if rest.get("layout") is not None:
             train = TrainSettings.model_validate(rest.get("train", {}))
+            if train.elastic:
+                raise SpecError(
+                    f"layout: is for one number of workers, got train: workers: [{train.min_workers}, {train.workers}]",
+                    hint=f"workers: {train.workers}, or let the loop choose its layout by its world size",
+                )
             own = _as_space(rest["space"], ()) if rest.get("space") else None
             layout = read_layout(rest["layout"], workers=train.workers, space=own or {}, constants=train.config)
             rest |= {"layout": layout, "space": _laid_out(own, layout)}

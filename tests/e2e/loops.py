@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -144,6 +145,27 @@ def killed_once(config: dict[str, Any]) -> None:
         time.sleep = original
 
 
+def hangs_once(config: dict[str, Any]) -> None:
+    """`steady`, but at its third epoch the first attempt's rank 1 sleeps while rank 0 waits in a collective."""
+    import ray.train
+    import torch
+
+    rank, marker = ray.train.get_context().get_world_rank(), Path(config["marker"])
+    original, epochs = time.sleep, itertools.count(1)
+
+    def sleep_or_hang(seconds: float) -> None:
+        if next(epochs) == 3 and rank == 1 and not marker.exists():
+            marker.touch()
+            original(3600)
+        torch.distributed.all_reduce(torch.ones(1))
+
+    time.sleep = sleep_or_hang
+    try:
+        steady(config)
+    finally:
+        time.sleep = original
+
+
 def environment(config: dict[str, Any]) -> None:
     """Reports what it finds and leaves a mess behind."""
     import random
@@ -165,6 +187,30 @@ def environment(config: dict[str, Any]) -> None:
     os.environ["PARETUNE_TEST_MESS"] = "1"
     torch.set_default_dtype(torch.float64)
     os.chdir("/")
+
+
+def resuming(config: dict[str, Any]) -> None:
+    """Data-parallel, with dropout, a checkpoint after each epoch: whatever is not restored shows in the loss."""
+    import ray.train
+    import torch
+    from torch import nn
+
+    from paretune import train
+
+    layers = [nn.Linear(4, 8 + config["width"] % 8), nn.Dropout(0.2), nn.Linear(8 + config["width"] % 8, 1)]
+    x, y = torch.linspace(-1, 1, 64).view(16, 4), torch.linspace(0, 1, 16).view(16, 1)
+    layout = train.Layout(data=ray.train.get_context().get_world_size())
+    rate = 10 ** (config["x"] - 2)
+    run = train.prepare(layers, lambda p: torch.optim.AdamW(p, lr=rate), layout, loss=nn.functional.mse_loss)
+    state = run.resume() or {"epoch": 0}
+    k, n = run.share
+    for epoch in range(state["epoch"] + 1, config["epochs"] + 1):
+        time.sleep(config["sleep_s"])
+        order = torch.randperm(16)
+        loss = sum(run.step((x[rows][k::n], y[rows][k::n])) for rows in order.split(8))
+        metrics = {"error": run.evaluate((x[k::n], y[k::n])), "cost": loss, "epoch": epoch, "world": n}
+        with run.snapshot({"epoch": epoch}) as checkpoint:
+            ray.train.report(metrics, checkpoint=checkpoint)
 
 
 def laid_out(config: dict[str, Any]) -> None:

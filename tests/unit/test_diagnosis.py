@@ -186,6 +186,20 @@ def test_failures_repeats_and_slow_suggestions_are_counted() -> None:
     assert suggestions.state == "ok"
 
 
+def test_lost_and_slow_workers_are_counted() -> None:
+    write = synthetic.Writer()
+    for number in range(3):
+        write.start(number, {"x": 0.5, "y": 0.1 * number})
+    write.event("started", 0, attempt=1, reason="rank 1 died")
+    write.event("started", 0, attempt=2, reason="rank 0 and 1 have neither reported nor returned for 9 s; see s3://a/b")
+    write.event("started", 1, attempt=1, reason="rank 1 died")
+    write.event("straggling", 2, reason="rank 3 takes 2.1 times as long as the others")
+    lost, slow = [finding for finding in diagnose(spec(), write.log).findings if finding.about == "workers"]
+    assert lost.found == "2 of 3 trials went on with new workers, most often as rank 1 died"
+    assert slow.state == "warning"
+    assert slow.found == ("1 of 3 trials had slow workers, most often as rank 3 takes 2.1 times as long as the others")
+
+
 def test_limits_that_nothing_keeps_name_the_hardest() -> None:
     write = synthetic.Writer()
     for number in range(6):

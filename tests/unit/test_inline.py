@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,23 @@ from ray.train import Checkpoint
 from paretune.engine import loop
 from paretune.engine.inline import InlineRun
 from paretune.engine.messages import Ended, Reported, Setup, Task
+from paretune.engine.standstill import Patience
 from paretune.engine.tune_adapters import trial_seed
-from paretune.errors import DivergedError
+from paretune.errors import DivergedError, StandstillError
 from paretune.objective import Objectives
 
 
 def setup(folder: Path, *, saved_by: float | None = None) -> Setup:
     return Setup(
         study="s", code=b"", path=(), objectives=Objectives.from_dict({"e": "minimize"}), constants={"epochs": 3},
-        folder=str(folder), workers=1, cpus=1, gpus=0, resource=None, saved_by=saved_by, retries=0, fresh=False,
+        folder=str(folder), workers=1, min_workers=1, cpus=1, gpus=0, resource=None, saved_by=saved_by, retries=0,
+        hang_s=None, fresh=False,
     )  # fmt: skip
 
 
 def start(train: Any, folder: Path, **task: Any) -> InlineRun:
-    return InlineRun(setup(folder), train, Task(**{"trial": 4, "attempt": 0, "config": {"x": 1.0}, "seed": 5, **task}))
+    task = {"trial": 4, "attempt": 0, "config": {"x": 1.0}, "seed": 5, **task}
+    return InlineRun(setup(folder), train, Task(**task), Patience(5.0))
 
 
 def counting(config: dict[str, Any]) -> None:
@@ -201,7 +205,7 @@ def test_a_function_that_cannot_be_loaded_fails_with_the_reason() -> None:
 
 def test_where_others_go_on_from_it_a_trial_must_have_saved_a_checkpoint(tmp_path: Path) -> None:
     task = Task(trial=4, attempt=0, config={"x": 1.0}, seed=5)
-    run = InlineRun(setup(tmp_path, saved_by=2), counting, task)
+    run = InlineRun(setup(tmp_path, saved_by=2), counting, task, Patience(5.0))
     assert isinstance(run.advance(), Reported)
     ended = run.advance()
     assert isinstance(ended, Ended)
@@ -213,3 +217,17 @@ def test_a_copy_that_reports_nothing_of_its_own_has_failed(tmp_path: Path) -> No
     ended = start(lambda config: None, tmp_path, step=4, inherited=4).advance()
     assert isinstance(ended, Ended)
     assert (ended.status, "without a single ray.train.report" in (ended.reason or "")) == ("failed", True)
+
+
+def test_a_loop_that_hangs_is_given_up_with_its_stack(tmp_path: Path) -> None:
+    leave = threading.Event()
+
+    def train(config: dict[str, Any]) -> None:
+        leave.wait(60)
+
+    run = InlineRun(setup(tmp_path), train, Task(trial=4, attempt=1, config={}, seed=5), Patience(0.2))
+    with pytest.raises(StandstillError, match="rank 0 has neither reported nor returned for 0 s; see ") as caught:
+        run.advance()
+    leave.set()
+    assert "leave.wait(60)" in str(caught.value)
+    assert "leave.wait(60)" in (tmp_path / "hangs" / "00004-1.txt").read_text()

@@ -46,6 +46,8 @@ def entries() -> Iterator[Entry]:
             worker_seconds=36.0,
         )  # fmt: skip
         if trial == 0:
+            yield event("started", 0, began_s + 2, attempt=1, reason="a worker died")
+            yield event("straggling", 0, began_s + 3, attempt=1, reason="rank 1 takes 2.0 times as long as the others")
             yield event("completed", 0, began_s + 12.4, metrics=metrics)
         elif trial == 1:
             yield event("failed", 1, began_s + 13, reason="ValueError: [bold]m[/] is 2")
@@ -76,6 +78,8 @@ def test_plain_lines_say_one_thing_each() -> None:
     play(progress.PlainLines(output))
     assert written(output).splitlines() == [
         "study trees: 4 trials, 2 at a time, random, for error and speed",
+        "trial 0 goes on with new workers (attempt 1): a worker died",
+        "trial 0: rank 1 takes 2.0 times as long as the others",
         "[1/4] trial 0 completed  error 0.5  speed 10  12.4 s",
         "[2/4] trial 1 failed  ValueError: [bold]m[/] is 2  13.0 s",
         "[3/4] trial 2 diverged  error is nan at report 2  14.0 s",
@@ -87,6 +91,7 @@ def test_the_live_table_ends_with_the_state_of_the_study() -> None:
     output = console(terminal=True)
     play(progress.LiveTable(output, clock=lambda: 100.0))
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written(output))
+    assert "trial 0 goes on with new workers (attempt 1): a worker died" in shown
     assert "trial 1 failed: ValueError: [bold]m[/] is 2" in shown
     last = shown[shown.rindex("trees") :]
     assert "3/4 done  1 running  1 failed  1 diverged" in last

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from paretune.engine.resources import Node, concurrent_trials, gpus_per_worker
@@ -23,10 +25,12 @@ GPUS = [Node(16, 4), Node(16, 4)]
         ({"workers": 2}, GPUS, 1, 4),
         ({"workers": 1}, GPUS, 0.25, 32),
         ({"workers": 1, "cpus": 8.0}, GPUS, 1, 4),
+        ({"workers": [1, 2]}, CPUS, 0, 3),  # by the most there may be
+        ({"workers": [4, 8]}, CPUS, 0, 1),  # six of them
     ],
 )
-def test_trials_at_a_time(settings: dict[str, float], nodes: list[Node], gpus: float, expected: int) -> None:
-    assert concurrent_trials(TrainSettings(**settings), nodes, gpus=gpus) == expected  # type: ignore[arg-type]
+def test_trials_at_a_time(settings: dict[str, Any], nodes: list[Node], gpus: float, expected: int) -> None:
+    assert concurrent_trials(TrainSettings(**settings), nodes, gpus=gpus) == expected
 
 
 def test_what_does_not_fit_is_refused_with_what_was_asked_and_what_there_is() -> None:

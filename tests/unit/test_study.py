@@ -52,6 +52,11 @@ def test_a_spec_file_as_the_readme_has_it(write: Write) -> None:
 def test_yaml_round_trip(write: Write) -> None:
     spec = study.load(write(CNN))
     assert study.load(write(study.to_yaml(spec))) == spec
+    elastic = spec.with_changes({"train": {"workers": (2, 4)}})
+    assert (elastic.train.min_workers, elastic.train.workers) == (2, 4)
+    assert elastic.to_dict()["train"]["workers"] == [2, 4]
+    assert study.load(write(study.to_yaml(elastic))) == elastic
+    assert not spec.with_changes({"train": {"workers": [2, 2]}}).train.elastic
 
 
 @given(spaces(), st.integers(1, 99), st.floats(1e-6, 1e6))
@@ -126,6 +131,14 @@ BAD: list[tuple[str, str, type[InputError], str, str | None]] = [
     ("trials: 24", "hours: .nan", SpecError, "search: hours: ", None),
     ("trials: 24", "hours: .inf", SpecError, "search: hours: ", None),
     ("workers: 1", "workers: -1", SpecError, "train: workers: input should be greater than or equal to 1", None),
+    (
+        "workers: 1",
+        "workers: [4, 2]",
+        SpecError,
+        "train: workers: must be a number, or two as [2, 4], got [4, 2]",
+        None,
+    ),
+    ("workers: 1", "min_workers: 1", SpecError, "train: unknown key 'min_workers'", "workers: [2, 4]"),
     ("workers: 1", "isolation: vm", SpecError, "train: isolation: ", None),
     ("trainable: cnn", "trainable: cnn\nname: ../evil", SpecError, "name: must be letters, digits", None),
     ("trainable: cnn", "trainable: cnn\nname: a/b", SpecError, "name: must be letters, digits", None),

@@ -73,6 +73,11 @@ def test_what_cannot_be_is_refused_when_the_spec_is_read(layout: Any, message: s
     assert hint is None or hint in str(caught.value.hint)
 
 
+def test_a_layout_needs_one_number_of_workers() -> None:
+    with pytest.raises(InputError, match=r"file: layout: is for one number of workers, got train: workers: \[2, 4\]"):
+        spec({"pipeline": 2, "microbatches": 8}, train={"workers": [2, 4]})
+
+
 def test_exactly_the_layouts_of_the_workers_are_legal() -> None:
     """Against each combination by itself; what means nothing without a pipeline is absent there."""
     searched = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,7 +20,7 @@ from paretune.errors import InputError
 if TYPE_CHECKING:
     from paretune.flow import Study
     from paretune.log import Trial
-    from paretune.records import Descent, Suggestion
+    from paretune.records import Descent, Event, Suggestion
 
 Format = Literal["csv", "parquet", "json"]
 
@@ -218,8 +218,8 @@ def _show_trial(study: Study, number: int) -> None:
     console = _console.out()
     table = _console.table("", "")
     table.show_header = False
-    starts = sum(isinstance(e, Event) and e.kind == "started" and e.trial == number for e in study.log.entries)
-    for label, value in _facts(study, trial, starts):
+    about = [entry for entry in study.log.entries if isinstance(entry, Event) and entry.trial == number]
+    for label, value in _facts(study, trial, about):
         _console.add(table, label, value)
     for parameter, given in trial.config.items():
         _console.add(table, parameter, text.value(given))
@@ -228,16 +228,18 @@ def _show_trial(study: Study, number: int) -> None:
         console.print(trial.traceback, markup=False, soft_wrap=True)
 
 
-def _facts(study: Study, trial: Trial, starts: int) -> list[tuple[str, str]]:
+def _facts(study: Study, trial: Trial, about: Sequence[Event]) -> list[tuple[str, str]]:
     from paretune.report import text
 
-    proposal = trial.suggestion.proposal
+    proposal, starts = trial.suggestion.proposal, [event for event in about if event.kind == "started"]
     facts = [
         ("trial", str(trial.id)),
         ("status", trial.status if trial.reason is None else f"{trial.status}: {trial.reason}"),
         ("came from", _origin(trial.suggestion)),
         *_descent(proposal.descent),
-        ("time", f"{text.duration(trial.seconds)}, started {starts} time{'' if starts == 1 else 's'}"),
+        ("time", f"{text.duration(trial.seconds)}, started {len(starts)} time{'' if len(starts) == 1 else 's'}"),
+        *[(f"attempt {start.attempt}", f"after {start.reason}") for start in starts if start.reason is not None],
+        *[(f"attempt {slow.attempt}", str(slow.reason)) for slow in about if slow.kind == "straggling"],
         ("reports", f"{trial.step}, resource {text.number(trial.resource)}"),
     ]
     for metric, value in trial.metrics.items():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from paretune.objective import Bound, Objective, Objectives
     from paretune.space import Parameter, Space
-    from paretune.study import SearchSettings
+    from paretune.study import SearchSettings, TrainSettings
 
 
 def trainables() -> None:
@@ -46,7 +46,7 @@ def validate(
     judged = "" if search.scheduler.name == "none" else f" and {search.scheduler.name}"
     for line in (
         f"{checked.name}: {budget} of {checked.trainable} by {search.algorithm.name}{judged}, into {checked.store}",
-        f"{search.concurrency} at a time, {train.workers} worker(s) each",
+        f"{search.concurrency} at a time, {_workers(train)} each",
         ", ".join([*map(_objective, checked.objectives), *map(str, _other_bounds(checked.objectives))]),
         *_earlier(search.warm_start),
     ):
@@ -92,6 +92,10 @@ def _rules(search: SearchSettings) -> list[str]:
     rules += [] if search.worker_hours is None else [f"{search.worker_hours:g} worker-hours"]
     rules += [" with ".join(f"{name} {value:g}" for name, value in search.target.items())] if search.target else []
     return rules + ([] if search.regret is None else [f"at most {search.regret:g} left to gain"])
+
+
+def _workers(train: TrainSettings) -> str:
+    return f"{train.min_workers} to {train.workers} workers" if train.elastic else f"{train.workers} worker(s)"
 
 
 def _objective(objective: Objective) -> str:

@@ -16,6 +16,7 @@ from paretune.diagnosis.records import Finding, Forecasts, ModelCheck
 from paretune.log import Log
 from paretune.parameters import Choice, Parameter
 from paretune.recommendation import Recommendation
+from paretune.records import Event, EventKind
 from paretune.study import StudySpec
 
 Models: TypeAlias = Sequence[ModelCheck]
@@ -42,7 +43,7 @@ def findings(spec: StudySpec, log: Log, models: Models, best: Sequence[Recommend
         yield Finding("model", "warning", "too few completed trials to judge a model by", advice)
     for recommended in best:
         yield from _ends(spec, recommended, models)
-    for rule in (_limits, _failures, _duplicates, _suggestions):
+    for rule in (_limits, _failures, _workers, _duplicates, _suggestions):
         yield from rule(spec, log)
 
 
@@ -140,6 +141,25 @@ def _failures(spec: StudySpec, log: Log) -> Iterator[Finding]:
         yield Finding("failures", "warning", found, advice)
     else:
         yield Finding("failures", "ok", found)
+
+
+def _workers(spec: StudySpec, log: Log) -> Iterator[Finding]:
+    events = [entry for entry in log.entries if isinstance(entry, Event) and entry.reason is not None]
+    again = {event.trial for event in events if event.kind == "started"}
+    if again:
+        found = f"{len(again)} of {len(log.trials)} trials went on with new workers, most often as "
+        yield Finding("workers", "ok", found + _commonest(events, "started"))
+    slow = {event.trial for event in events if event.kind == "straggling"}
+    if slow:
+        found = f"{len(slow)} of {len(log.trials)} trials had slow workers, most often as "
+        advice = "look at the machine, and at what the loop does on one rank alone: all others wait for it"
+        yield Finding("workers", "warning", found + _commonest(events, "straggling"), advice)
+
+
+def _commonest(events: Sequence[Event], kind: EventKind) -> str:
+    """The reason that comes most often, as far as its first clause."""
+    reasons = Counter(str(event.reason).partition(";")[0] for event in events if event.kind == kind)
+    return reasons.most_common(1)[0][0]
 
 
 def _duplicates(spec: StudySpec, log: Log) -> Iterator[Finding]:

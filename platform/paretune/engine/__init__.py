@@ -11,9 +11,16 @@ tune_adapters.py  Tune's searcher, scheduler, callback and stopper
 trial_actor.py    the actor behind a Tune trial
 inline.py         one worker: the loop runs in the trial actor
 gang.py           several workers: one long-lived Ray Train run for many trials
+train_run.py      the Ray Train run that holds them
+attempt.py        one attempt at a trial there: who waits, who is through
 gang_worker.py    what the workers of a gang run
+companion.py      a thread beside each of them that answers when the loop hangs
+standstill.py     when ranks are taken to hang, and where they hang
+stragglers.py     when a rank is slower than the others
+room.py           whether a gang that is smaller than it might be can grow
 loop.py           running a user's loop, leaving the process clean
 boundary.py       what a report must be
 checkpoints.py    checkpoints in the study's folder
 _seam.py          Ray Train's private seam
+_notice.py        Ray Train's private names by which a worker learns that it is to end
 """

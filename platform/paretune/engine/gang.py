@@ -8,46 +8,44 @@
       advance()     <-----  Ended                 <-----   finished(rank, ...)
 
 Every rank speaks to the gang itself, so that a rank that fails can say so while the others hang in a collective: they
-are given a moment to end, then the group is restarted. A group that comes back (a worker was killed) is recognised by
-its new member ids; its trial goes on as a new attempt from the last checkpoint that the driver has recorded.
+are given a moment to end, then the group is restarted. One may also fail because another was killed: the companions of
+the others say whether they are there. A group that comes to a standstill is restarted too, once they have said where
+their ranks stand; one that is told to end, or might be larger, leaves after its next checkpoint. A new group is
+recognised by its placement group; its trial goes on as a new attempt from the last checkpoint recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-import threading
+import contextlib
 import time
-import traceback
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
-from paretune.engine import boundary
-from paretune.engine.messages import Decision, Ended, Message, Outcome, RankReport, Reported, Restarted, Setup, Task
+from paretune.engine import boundary, standstill
+from paretune.engine.attempt import Attempt, Loss
+from paretune.engine.messages import Decision, Message, Outcome, RankReport, Reported, Restarted, Setup, Task
+from paretune.engine.room import Room
+from paretune.engine.train_run import TrainRun
 from paretune.errors import ParetuneError
 from paretune.records import Metrics
 
 GRACE_S = 10.0
 """How long the other ranks may take to end once one has failed, before the group is restarted."""
 
-START_TIMEOUT_S = 600.0
-"""How long the first worker may take to come up: images are pulled and nodes are started in that time."""
+PLACEMENT_TIMEOUT_S = 600.0
+"""How long a trial waits for workers to come up: images are pulled and nodes are started in that time."""
+
+PULSE_S = 5.0
+"""How long a companion waits at most before it asks again."""
+
+LOOK_S = 1.0
+"""How often to look whether a trial has come to a standstill."""
 
 
-@dataclass(slots=True)
-class _Run:
-    """One attempt at a task: who waits at a report, who is through."""
-
-    task: Task
-    waiting: dict[int, RankReport] = field(default_factory=dict)
-    decision: asyncio.Future[Decision | str] | None = None
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    through: asyncio.Future[Literal["next", "restart"]] | None = None
-    started: set[int] = field(default_factory=set)
-    delivered: bool = False  # the trial actor has the report that the ranks wait with
-    told_end: bool = False
-    cancelled: bool = False
-    ending: tuple[Outcome, Metrics] | None = None
+Wish = Literal["ask again", "stacks", "exit"]
+"""What a companion is asked for."""
 
 
 class Gang:
@@ -55,29 +53,33 @@ class Gang:
 
     def __init__(self, setup: Setup, name: str, namespace: str) -> None:
         self._setup = setup
-        self._members: dict[int, str] = {}
-        self._run: _Run | None = None
-        self._born = time.monotonic()
+        self._group: str | None = None  # of the present workers, the id of their placement group
+        self._world = setup.workers
+        self._heard = time.monotonic()  # when a worker last called
+        self._loss: Loss | None = None  # the present workers are given up
+        self._leaving: Loss | None = None  # they are to go as soon as nothing is lost by it
+        self._enquiry: standstill.Enquiry | None = None
+        self._room = Room(setup.cpus, setup.gpus)
+        self._patience = standstill.Patience(setup.hang_s)
+        self._run: Attempt | None = None
+        self._guard: asyncio.Task[None] | None = None
+        self._doubt: asyncio.Task[None] | None = None
         self._losses = 0
         self._accepted: tuple[int, str | None] = (0, None)
         self._saved: list[tuple[str, Metrics]] = []  # the task's accepted checkpoints, with their reports
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._changed = asyncio.Event()
-        self._closing = False
-        self._broken: str | None = None
         self._placement_groups: set[str] = set()
-        self._thread = threading.Thread(target=self._fit, args=(name, namespace), daemon=True)
-        self._thread.start()
+        self._train_run = TrainRun(setup, name, namespace)
 
     # -- called by the trial actor and the driver --------------------------------------------------------------------
 
     async def assign(self, task: Task) -> None:
         """Take a task; one that still runs is stopped first."""
         await self.stop_task()
-        self._inbox = asyncio.Queue()
+        self._inbox, self._heard = asyncio.Queue(), time.monotonic()
         self._losses, self._accepted, self._saved = 0, (task.step, task.checkpoint), []
-        self._run = _Run(task)
-        self._change()
+        self._begin(task)
 
     async def advance(self) -> Message:
         """Let the loop go on from its last report, and wait for what comes next."""
@@ -87,7 +89,8 @@ class Gang:
             self._accepted = (report.step, report.checkpoint or self._accepted[1])
             if report.checkpoint is not None:
                 self._saved.append((report.checkpoint, report.metrics))
-            self._release(run, "continue")
+            run.left = self._leaving is not None and report.checkpoint is not None
+            run.release("leave" if run.left else "continue")
         getter = asyncio.ensure_future(self._inbox.get())
         while not getter.done():
             self._check_health(getter)
@@ -98,12 +101,14 @@ class Gang:
         return message
 
     def _check_health(self, getter: asyncio.Future[Message]) -> None:
-        late = not self._members and time.monotonic() - self._born > START_TIMEOUT_S
-        if late and self._broken is None:
-            self._broken = f"no worker has come up within {START_TIMEOUT_S:g} s"
-        if self._broken is not None:
+        if self._train_run.broken is not None:
             getter.cancel()
-            raise ParetuneError(f"the gang of {self._setup.workers} workers broke down: {self._broken}")
+            raise ParetuneError(f"the gang of {self._setup.workers} workers broke down: {self._train_run.broken}")
+        run = self._run
+        if run is not None and time.monotonic() - self._heard > PLACEMENT_TIMEOUT_S:
+            reason = f"no worker could be placed, or was heard of, for {PLACEMENT_TIMEOUT_S:g} s"
+            self._run = None
+            self._inbox.put_nowait(run.failed(reason))
 
     async def stop_task(self) -> None:
         """End the present task at its report; returns when every rank that took it is through."""
@@ -112,7 +117,7 @@ class Gang:
             if not run.started:
                 self._run = None
                 return
-            self._release(run, "stop")
+            run.release("stop")
             await self._wait_for_change()
 
     async def placement_groups(self) -> set[str]:
@@ -121,42 +126,43 @@ class Gang:
 
     async def close(self) -> None:
         """Stop the task, let the workers go, and wait until Ray Train has freed what they held."""
-        self._closing = True
+        self._train_run.closing = True
         await self.stop_task()
         self._change()
-        while self._thread.is_alive():
+        while self._train_run.lasts:
             await asyncio.sleep(0.05)
 
     # -- called by the workers ---------------------------------------------------------------------------------------
 
-    async def next_task(self, rank: int, member: str, placement_group: str | None) -> Task | None:
-        """The task that this rank runs next; None when the gang is to end."""
-        if self._members.get(rank, member) != member:
-            self._regroup()
-        self._members[rank] = member
-        if placement_group:
-            self._placement_groups.add(placement_group)
-        while True:
-            if self._closing and self._run is None:
-                return None
+    async def join(self, rank: int, group: str, world: int) -> None:
+        """A worker has come up, one of `world` in that placement group."""
+        self._heard = time.monotonic()
+        if group != self._group:
+            self._regroup(world)
+            self._group, self._world = group, world
+            self._room = Room(self._setup.cpus, self._setup.gpus)
+            self._placement_groups.add(group)
+
+    async def next_task(self, rank: int, group: str) -> Task | Literal["leave"] | None:
+        """The task that this rank runs next; "leave" to make room for a new group; None when it is to end."""
+        while group == self._group and not (self._train_run.closing and self._run is None):
             run = self._run
+            if self._leaving is not None and (run is None or not run.started):
+                return "leave"
             if run is not None and rank not in run.outcomes:
-                run.started.add(rank)
-                return run.task
+                return run.begin(rank, self._world)
             await self._wait_for_change()
+        return None
 
     async def report(self, rank: int, key: tuple[int, int], report: RankReport) -> Decision | str:
-        """Wait for all ranks, then for the decision; anything but "continue" and "stop" is an error's text."""
+        """Wait for all ranks, then for the decision; other texts than those are errors."""
         run = self._run
-        if run is None or (run.task.trial, run.task.attempt) != key or run.cancelled or run.told_end:
+        if run is None or not run.is_of(key) or run.cancelled or run.told_end:
             return "stop"
         if run.outcomes:
             return f"rank {rank} reports, but rank {min(run.outcomes)} has returned: every rank must report alike"
-        if run.decision is None:
-            run.decision = asyncio.get_running_loop().create_future()
-        decision = run.decision
-        run.waiting[rank] = report
-        if len(run.waiting) == self._setup.workers:
+        decision = run.wait(rank, report)
+        if run.complete:
             self._complete_report(run)
         return await decision
 
@@ -167,7 +173,7 @@ class Gang:
     async def finished(self, rank: int, key: tuple[int, int], outcome: Outcome) -> str:
         """The rank's loop is over; wait for the others. Returns "next", or "restart" when they do not come."""
         run = self._run
-        if run is None or (run.task.trial, run.task.attempt) != key:
+        if run is None or not run.is_of(key):
             return "next"
         if run.through is None:
             run.through = asyncio.get_running_loop().create_future()
@@ -177,48 +183,114 @@ class Gang:
             reason = f"rank {rank} returned while rank {others} waits in ray.train.report: every rank must report alike"
             outcome = Outcome("failed", reason)
         run.outcomes[rank] = outcome
-        if len(run.outcomes) == self._setup.workers:
+        if len(run.outcomes) == run.world:
             self._conclude(run, "next")
-        elif outcome.reason is not None or run.cancelled or run.ending is not None:
-            self._release(run, "stop")
-            self._tell_end(run)
-            asyncio.get_running_loop().call_later(GRACE_S, self._conclude, run, "restart")
+        elif run.told_end or run.cancelled or run.ending is not None:
+            self._end_others(run)
+        elif outcome.reason is not None:
+            run.release("stop")
+            self._doubt = asyncio.ensure_future(self._blame(run))
         return await through
+
+    async def companion(self, rank: int, group: str) -> Wish:
+        """What the thread beside a rank's loop is to do; it asks again at once, and by that says that it is alive."""
+        self._heard = time.monotonic()
+        until = self._heard + PULSE_S
+        while (left_s := until - time.monotonic()) > 0:
+            if group != self._group or self._loss is not None:
+                return "exit"
+            if self._enquiry is not None and self._enquiry.wants(rank):
+                return "stacks"
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wait_for_change(), left_s)
+        return "ask again"
+
+    async def stacks(self, rank: int, group: str, stacks: standstill.Stacks) -> None:
+        """What the threads of a rank are doing, as it was asked for."""
+        if group == self._group and self._enquiry is not None:
+            self._enquiry.answer(rank, stacks)
+
+    async def leave(self, group: str, why: str) -> None:
+        """A worker was told to end: the group is started anew after the next report with a checkpoint, or trial."""
+        if group == self._group and self._leaving is None:
+            self._leaving = Loss(why, counts=False)
+            self._change()
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _complete_report(self, run: _Run) -> None:
+    def _begin(self, task: Task) -> None:
+        self._run = Attempt(task)
+        self._guard = asyncio.ensure_future(self._watch(self._run))
+        self._change()
+
+    async def _watch(self, run: Attempt) -> None:
+        """While the run lasts: have workers that come to a standstill end, and those leave that might be more."""
+        while self._run is run and self._loss is None:
+            if run.still_s > self._patience.limit_s:
+                await self._question(run)
+            small = run.started and run.world < self._setup.workers and self._leaving is None
+            if small and await self._room.has_grown():
+                more = f"the cluster has grown, there may be room for more than {run.world} workers"
+                self._leaving = Loss(more, counts=False)
+            await asyncio.sleep(LOOK_S)
+
+    async def _question(self, run: Attempt) -> None:
+        """Ask every rank where it stands, keep the answers, and give the workers up unless they have gone on since."""
+        since, absent = run.since, run.absent
+        why = standstill.told(absent, sorted(run.waiting), run.still_s)
+        found = await self._ask(run)
+        if self._run is not run or run.since != since or not run.absent:
+            return
+        name = f"{run.task.trial:05d}-{run.task.attempt}.txt"
+        place = await asyncio.to_thread(standstill.keep, self._setup.folder, name, why, found, run.world)
+        self._loss = Loss(f"{why}; see {place}", standstill.short(found, absent))
+        self._change()
+
+    async def _blame(self, run: Attempt) -> None:
+        """A rank has failed: of itself where all others are alive, or else because one of them is not."""
+        alive = await self._ask(run)
+        if self._run is not run or run.told_end or self._loss is not None:
+            return
+        dead = [rank for rank in run.absent if rank not in alive]
+        if dead:
+            self._loss = Loss(f"rank {dead[0]} died", traceback=run.first_error)
+            self._change()
+        else:
+            self._end_others(run)
+
+    async def _ask(self, run: Attempt) -> Mapping[int, standstill.Stacks]:
+        """Where every rank stands, of those that answer."""
+        enquiry = self._enquiry = self._enquiry or standstill.Enquiry(run.world)
+        self._change()
+        found = await enquiry.answers()
+        self._enquiry = None
+        return found
+
+    def _end_others(self, run: Attempt) -> None:
+        """Tell how the task has ended, and give the ranks that are not through a moment."""
+        run.release("stop")
+        self._tell_end(run)
+        asyncio.get_running_loop().call_later(GRACE_S, self._conclude, run, "restart")
+
+    def _complete_report(self, run: Attempt) -> None:
+        self._patience.took(time.monotonic() - run.since)
         first = run.waiting[0]
         saved = next((r.checkpoint for _, r in sorted(run.waiting.items()) if r.checkpoint), None)
         missing = boundary.unsaved(saved or self._accepted[1], first.resource, self._setup.saved_by)
         if first.error is not None:
-            self._release(run, first.error)
+            run.release(first.error)
         elif first.diverged is not None:
             run.ending = (Outcome("diverged", first.diverged), first.metrics)
-            self._release(run, "stop")
+            run.release("stop")
         elif missing is not None:
-            self._release(run, str(missing))
+            run.release(str(missing))
         else:
             run.waiting[0] = replace(first, checkpoint=saved)
-            self._inbox.put_nowait(
-                Reported(
-                    trial=run.task.trial,
-                    attempt=run.task.attempt,
-                    step=first.step,
-                    resource=first.resource,
-                    metrics=first.metrics,
-                    worker_seconds=sum(r.seconds for r in run.waiting.values()),
-                    checkpoint=saved,
-                )
-            )
+            for slow in run.straggling():
+                self._inbox.put_nowait(slow)
+            self._inbox.put_nowait(run.reported(saved))
 
-    def _release(self, run: _Run, decision: Decision | str) -> None:
-        """Answer the ranks that wait at a report."""
-        waiting, run.decision, run.waiting, run.delivered = run.decision, None, {}, False
-        if waiting is not None and not waiting.done():
-            waiting.set_result(decision)
-
-    def _conclude(self, run: _Run, how: Literal["next", "restart"]) -> None:
+    def _conclude(self, run: Attempt, how: Literal["next", "restart"]) -> None:
         """All ranks are through, or the rest has had its time."""
         if run.through is None or run.through.done():
             return
@@ -228,50 +300,35 @@ class Gang:
             self._run = None
         self._change()
 
-    def _tell_end(self, run: _Run) -> None:
-        """Tell the trial actor how the task ended, once."""
-        if run.told_end or run.cancelled:
-            return
-        run.told_end = True
-        bad = (outcome for _, outcome in sorted(run.outcomes.items()) if outcome.reason is not None)
-        outcome, metrics = next(bad, Outcome("completed")), None
-        if run.ending is not None:
-            outcome, metrics = run.ending
-        self._inbox.put_nowait(
-            Ended(
-                trial=run.task.trial,
-                attempt=run.task.attempt,
-                status=outcome.status,
-                reason=outcome.reason,
-                traceback=outcome.traceback,
-                metrics=metrics,
-            )
-        )
+    def _tell_end(self, run: Attempt) -> None:
+        end = run.end()
+        if end is not None:
+            self._inbox.put_nowait(end)
 
-    def _regroup(self) -> None:
+    def _regroup(self, world: int) -> None:
         """The workers are new: what the old ones were doing is lost, their trial goes on or is given up."""
-        self._members = {}
+        loss = self._loss or self._leaving or Loss("a worker died")
+        self._loss = self._leaving = None
         run = self._run
         if run is None or not run.started:
             return
         self._run = None
-        self._release(run, "stop")
-        self._losses += 1
+        run.release("stop")
+        self._losses += loss.counts
+        retries = self._setup.retries
         if run.told_end or run.cancelled:
             self._change()
-            return
-        if self._losses > self._setup.retries:
-            reason = f"lost a worker {self._losses} times (train: retries is {self._setup.retries})"
-            self._inbox.put_nowait(
-                Ended(trial=run.task.trial, attempt=run.task.attempt, status="failed", reason=reason)
-            )
+        elif self._losses > retries:
+            reason = f"lost its workers {self._losses} times (train: retries is {retries}), at last: {loss.reason}"
+            self._inbox.put_nowait(run.failed(reason, loss.traceback))
             self._change()
-            return
-        step, checkpoint = self._accepted
-        task = replace(run.task, attempt=run.task.attempt + 1, step=step, checkpoint=checkpoint)
-        self._run = _Run(task)
-        self._inbox.put_nowait(Restarted(trial=task.trial, attempt=task.attempt, checkpoint=checkpoint))
-        self._change()
+        else:
+            step, checkpoint = self._accepted
+            task = replace(run.task, attempt=run.task.attempt + 1, step=step, checkpoint=checkpoint)
+            trial, attempt, why = task.trial, task.attempt, loss.reason
+            again = Restarted(trial=trial, attempt=attempt, checkpoint=checkpoint, reason=why, workers=world)
+            self._inbox.put_nowait(again)
+            self._begin(task)
 
     def _change(self) -> None:
         self._changed.set()
@@ -279,17 +336,3 @@ class Gang:
 
     async def _wait_for_change(self) -> None:
         await self._changed.wait()
-
-    def _fit(self, name: str, namespace: str) -> None:
-        """In a thread: the Ray Train run, again and again when every trial gets fresh workers."""
-        from paretune.engine import gang_worker  # imports torch, which the driver can do without
-
-        try:
-            with tempfile.TemporaryDirectory(prefix="paretune-", ignore_cleanup_errors=True) as scratch:
-                while True:
-                    gang_worker.trainer(self._setup, name, namespace, scratch=scratch).fit()
-                    if self._closing or not self._setup.fresh:
-                        return
-        except Exception:
-            if not self._closing:
-                self._broken = traceback.format_exc()

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import time
-import uuid
-from typing import Any
+from typing import Any, Literal
 
 import ray
 
-from paretune.engine import _seam, boundary, checkpoints, loop
+from paretune.engine import _notice, _seam, boundary, checkpoints, companion, loop
 from paretune.engine.messages import RankReport, Setup, Task
 from paretune.errors import ReportError, TrialStopped
 from paretune.layouts import assembled
+from paretune.train import open_runs
+
+_NEVER_S = 1e9
+"""Ray Train resizes a running group at any moment; the gang waits for a checkpoint."""
 
 
 def trainer(setup: Setup, name: str, namespace: str, *, scratch: str) -> Any:
     """The Ray Train run whose workers serve the gang of that name."""
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import FailureConfig, RunConfig
     from ray.train.torch import TorchTrainer
 
+    scaling: Any = ray.train.ScalingConfig  # type checkers take it for the older one, which knows no ranges
     return TorchTrainer(
         _worker_main,
         train_loop_config={"setup": setup, "gang": name, "namespace": namespace},
-        scaling_config=ScalingConfig(
-            num_workers=setup.workers,
+        scaling_config=scaling(
+            num_workers=setup.workers if setup.min_workers == setup.workers else (setup.min_workers, setup.workers),
+            elastic_resize_monitor_interval_s=_NEVER_S,
             use_gpu=setup.gpus > 0,
             resources_per_worker={"CPU": setup.cpus, **({"GPU": setup.gpus} if setup.gpus else {})},
         ),
@@ -31,26 +36,30 @@ def trainer(setup: Setup, name: str, namespace: str, *, scratch: str) -> Any:
             name=name,
             storage_path=scratch,  # Ray Train wants one; nothing is kept there
             failure_config=FailureConfig(max_failures=-1),  # the gang counts the losses of each trial itself
+            callbacks=[_notice.SigtermIsANotice()],  # type: ignore[list-item]  # Ray documents the public ones alone
         ),
     )
 
 
 class GangRestart(RuntimeError):
-    """Raised by a rank whose companions hang, so that Ray Train restarts the group."""
+    """Raised by a rank so that Ray Train restarts the group."""
 
 
 def _worker_main(config: dict[str, Any]) -> None:
     """What each Ray Train worker runs: trial after trial until there are no more."""
     setup: Setup = config["setup"]
     gang: Any = ray.get_actor(config["gang"], namespace=config["namespace"])
-    rank, member, group = ray.train.get_context().get_world_rank(), uuid.uuid4().hex, _placement_group()
+    context, group = ray.train.get_context(), _placement_group()
+    rank = context.get_world_rank()
     train = loop.load(setup.code, setup.path)
+    ray.get(gang.join.remote(rank, group, context.get_world_size()))
+    companion.start(gang, rank, group)
     while True:
-        task: Task | None = ray.get(gang.next_task.remote(rank, member, group))
+        task: Task | Literal["leave"] | None = ray.get(gang.next_task.remote(rank, group))
         if task is None:
             return
-        if _run_task(setup, task, rank=rank, gang=gang, train=train) == "restart":
-            raise GangRestart(f"rank {rank}: other ranks did not end trial {task.trial} in time")
+        if task == "leave" or _run_task(setup, task, rank=rank, gang=gang, train=train) == "restart":
+            raise GangRestart(f"rank {rank} makes room for a new group of workers")
         if setup.fresh:
             return
 
@@ -59,17 +68,20 @@ def _run_task(setup: Setup, task: Task, *, rank: int, gang: Any, train: Any) -> 
     member = _Member(setup, task, rank=rank, gang=gang)
     with _seam.in_worker(member, _seam.Identity(setup.study, task.trial, setup.folder)):
         outcome = loop.run(train, assembled(setup.constants, task.config), seed=task.seed)
+    if member.left:
+        return "restart"
     if outcome.reason is None and member.step == task.inherited:
         outcome = loop.SILENT
     answer: str = ray.get(gang.finished.remote(rank, (task.trial, task.attempt), outcome))
     return answer
 
 
-def _placement_group() -> str | None:
+def _placement_group() -> str:
     from ray.util.placement_group import get_current_placement_group
 
     group = get_current_placement_group()
-    return None if group is None else group.id.hex()
+    assert group is not None, "Ray Train's workers run in a placement group, a new one for each group of them"
+    return str(group.id.hex())
 
 
 class _Member:
@@ -79,7 +91,7 @@ class _Member:
         self._setup, self._task, self._rank, self._gang = setup, task, rank, gang
         self._checkpoint = task.checkpoint
         self._clock = time.monotonic()
-        self.step = task.step
+        self.step, self.left = task.step, False
 
     def report(self, metrics: dict[str, Any], checkpoint: Any) -> None:
         """Behind `ray.train.report`: hand over, then wait for all ranks and the decision."""
@@ -98,11 +110,13 @@ class _Member:
             checkpoint=saved,
             diverged=f"{why} at report {step}" if why else None,
             error=error,
+            stragglers=open_runs.stragglers() if self._rank == 0 else (),
         )
         key = (self._task.trial, self._task.attempt)
         decision: str = ray.get(self._gang.report.remote(self._rank, key, mine))
         self._clock = time.monotonic()
-        if decision == "stop":
+        self.left = decision == "leave"
+        if self.left or decision == "stop":
             raise TrialStopped
         if decision != "continue":
             raise ReportError(decision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from paretune.engine import _seam, boundary, checkpoints, loop
+from paretune.engine import _seam, boundary, checkpoints, loop, standstill
 from paretune.engine.messages import Ended, Message, Outcome, Reported, Setup, Task
-from paretune.errors import TrialStopped
+from paretune.errors import StandstillError, TrialStopped
 from paretune.layouts import assembled
 from paretune.records import Metrics
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class InlineRun:
     """One attempt at one trial. `advance` lets the loop go on to its next report, `stop` ends it at the present one."""
 
-    def __init__(self, setup: Setup, train: loop.TrainFunction, task: Task) -> None:
-        self._setup, self._train, self._task = setup, train, task
+    def __init__(self, setup: Setup, train: loop.TrainFunction, task: Task, patience: standstill.Patience) -> None:
+        self._setup, self._train, self._task, self._patience = setup, train, task, patience
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._decisions: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True: go on
         self._waiting = False
@@ -35,11 +36,20 @@ class InlineRun:
         self._thread.start()
 
     def advance(self) -> Message:
-        """Go on from the last report and wait for the next message."""
+        """Go on from the last report and wait for the next message.
+
+        Raises:
+            StandstillError: there is none; the loop's thread is left where it hangs.
+        """
         if self._waiting:
             self._waiting = False
             self._decisions.put(True)
-        message = self._messages.get()
+        began, limit_s = time.monotonic(), self._patience.limit_s
+        try:
+            message = self._messages.get(timeout=limit_s if math.isfinite(limit_s) else None)
+        except queue.Empty:
+            raise self._standstill(limit_s) from None
+        self._patience.took(time.monotonic() - began)
         self._waiting = isinstance(message, Reported)
         return message
 
@@ -47,6 +57,13 @@ class InlineRun:
         """End the loop where it stands; returns when it has ended."""
         self._decisions.put(False)
         self._thread.join()
+
+    def _standstill(self, seconds: float) -> StandstillError:
+        assert self._thread.ident is not None
+        why, found = standstill.told([0], [], seconds), {0: standstill.stacks(self._thread.ident)}
+        name = f"{self._task.trial:05d}-{self._task.attempt}.txt"
+        place = standstill.keep(self._setup.folder, name, why, found, 1)
+        return StandstillError(f"{why}; see {place}\n{standstill.short(found, [0])}")
 
     # -- in the loop's thread ----------------------------------------------------------------------------------------
 

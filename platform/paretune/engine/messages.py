@@ -1,7 +1,7 @@
 """What the driver, the trial actors and the gangs say to each other.
 
 driver --Task--> trial actor [--Task--> gang --Task--> each worker]
-driver <--Reported | Restarted | Ended-- trial actor
+driver <--Reported | Restarted | Straggling | Ended-- trial actor
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class Setup:
     found there, also by workers), `folder` the study's folder (a path or URI), `constants` what every
     config holds beside the suggested parameters, `resource` the metric that says how far a trial is (None: its epoch,
     or else the number of its reports), `saved_by` the resource by which it must have saved a checkpoint (None: it need
-    not save any), `retries` how often one trial may lose its workers.
+    not save any), `retries` how often one trial may lose its workers, `hang_s` how long one report may take after
+    another (see engine.standstill).
     """
 
     study: str
@@ -31,11 +32,13 @@ class Setup:
     constants: dict[str, Any]
     folder: str
     workers: int
+    min_workers: int
     cpus: float
     gpus: float
     resource: str | None
     saved_by: float | None
     retries: int
+    hang_s: float | None
     fresh: bool  # new workers for every trial
 
 
@@ -71,11 +74,26 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restarted:
-    """The gang lost a worker; its new workers go on with the trial as another attempt, from `checkpoint`."""
+    """The gang has new workers, for that reason; they go on with the trial as another attempt, from `checkpoint`."""
 
     trial: int
     attempt: int
     checkpoint: str | None
+    reason: str
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Straggling:
+    """A rank of the gang is slower than the others, again and again (see engine.stragglers).
+
+    `times` is how many times as long as theirs its reports take; None where the loop's own run measured it.
+    """
+
+    trial: int
+    attempt: int
+    rank: int
+    times: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +131,8 @@ class RankReport:
     checkpoint: str | None
     diverged: str | None
     error: str | None
+    stragglers: tuple[int, ...] = ()  # by the measure of the loop's own runs
 
 
-Message: TypeAlias = Reported | Restarted | Ended
-Decision = Literal["continue", "stop"]
+Message: TypeAlias = Reported | Restarted | Straggling | Ended
+Decision = Literal["continue", "stop", "leave"]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from paretune.engine.messages import Ended, Reported
+from paretune.engine.messages import Ended, Reported, Restarted, Straggling
 from paretune.errors import ParetuneError
 from paretune.listener import Listener
 from paretune.log import Log
@@ -70,6 +70,17 @@ class Recorder:
 
     def started(self, trial: int, attempt: int, checkpoint: str | None) -> None:
         self.event("started", trial, attempt=attempt, details={"checkpoint": checkpoint})
+
+    def restarted(self, message: Restarted) -> None:
+        """Record that an attempt began on new workers, how many they are, and what became of those before."""
+        details = {"checkpoint": message.checkpoint, "workers": message.workers}
+        self.event("started", message.trial, attempt=message.attempt, reason=message.reason, details=details)
+
+    def straggling(self, message: Straggling) -> None:
+        """Record that a rank is slower than the others."""
+        much = "much longer than" if message.times is None else f"{message.times:.1f} times as long as"
+        reason = f"rank {message.rank} takes {much} the others"
+        self.event("straggling", message.trial, attempt=message.attempt, reason=reason)
 
     def reported(self, message: Reported) -> None:
         self._record(

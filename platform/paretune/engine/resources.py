@@ -26,20 +26,27 @@ def gpus_per_worker(train: TrainSettings, nodes: Sequence[Node], *, concurrency:
 
 
 def concurrent_trials(train: TrainSettings, nodes: Sequence[Node], *, gpus: float) -> int:
-    """How many trials fit at a time.
+    """How many trials fit at a time, each with all its workers; one where only its fewest do.
+
+    Trials that share less than they could have would not give it up for one that waits.
 
     Raises:
         ResourceError: not even one does.
     """
-    slots = sum(_slots(node, train.cpus, gpus) for node in nodes)
-    if slots < train.workers:
+    slots = worker_slots(nodes, cpus=train.cpus, gpus=gpus)
+    if slots < train.min_workers:
         each = f"{train.cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
         have = f"{sum(n.cpus for n in nodes):g} CPU and {sum(n.gpus for n in nodes):g} GPU on {len(nodes)} node(s)"
         raise ResourceError(
-            f"train: workers: {train.workers} workers of {each} each cannot be placed, the cluster has {have}",
+            f"train: workers: {train.min_workers} workers of {each} each cannot be placed, the cluster has {have}",
             hint=f"at most {slots} such workers fit: lower train.workers or train.cpus, or use a larger cluster",
         )
-    return slots // train.workers
+    return max(1, slots // train.workers)
+
+
+def worker_slots(nodes: Sequence[Node], *, cpus: float, gpus: float) -> int:
+    """How many workers of so many CPUs and GPUs each the nodes hold."""
+    return sum(_slots(node, cpus, gpus) for node in nodes)
 
 
 def _slots(node: Node, cpus: float, gpus: float) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.util.placement_group import placement_group_table
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from paretune import algorithms, schedulers
 from paretune.earlier import Source
@@ -89,11 +90,13 @@ def execute(
         constants=spec.constants(),
         folder=folder,
         workers=spec.train.workers,
+        min_workers=spec.train.min_workers,
         cpus=spec.train.cpus,
         gpus=gpus,
         resource=schedulers.settings(spec.search.scheduler).resource,
         saved_by=problem.rungs[0] if problem.succession is not None else None,
         retries=spec.train.retries,
+        hang_s=spec.train.hang_s,
         fresh=spec.train.isolation == "trial",
     )
     recorder.add_listener(checkpoints.Keeper(folder, spec, recorder.log))
@@ -173,7 +176,9 @@ def _gangs(spec: StudySpec, setup: Setup, session: Session) -> Iterator[list[str
     run = uuid.uuid4().hex[:8]
     names = [f"gang-{spec.name}-{run}-{i}" for i in range(spec.search.concurrency)]
     environment = {"RAY_ADDRESS": session.address, "RAY_CHDIR_TO_TRIAL_DIR": "0"}
-    actor: Any = ray.remote(num_cpus=0, max_restarts=-1)(Gang)
+    # beside the driver, whose node is the last to be lost; Ray's types do not know this strategy
+    here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    actor: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Gang)
     gangs: list[Any] = [
         actor.options(name=name, max_concurrency=1000, runtime_env={"env_vars": environment}).remote(
             setup, name, session.namespace

@@ -61,9 +61,10 @@ def _init(address: str | None, job: JobConfig) -> None:
 
 def _session() -> Session:
     context = ray.get_runtime_context()
+    return Session(address=context.gcs_address, namespace=context.namespace, nodes=alive_nodes())
+
+
+def alive_nodes() -> tuple[Node, ...]:
+    """The nodes of the cluster that this process is connected to."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    return Session(
-        address=context.gcs_address,
-        namespace=context.namespace,
-        nodes=tuple(Node(resources.get("CPU", 0.0), resources.get("GPU", 0.0)) for resources in alive),
-    )
+    return tuple(Node(resources.get("CPU", 0.0), resources.get("GPU", 0.0)) for resources in alive)

@@ -12,6 +12,8 @@ import ray
 from ray import tune
 
 from paretune.engine.messages import Ended, Message, Setup, Task
+from paretune.engine.standstill import Patience
+from paretune.errors import ParetuneError
 
 MESSAGE = "paretune_message"
 """The key of a Tune result under which the message travels."""
@@ -35,6 +37,7 @@ class TrialActor(tune.Trainable):
         self._train: Any = None
         self._task: Task = config[TASK]
         self._run: _Run | None = None
+        self._patience = Patience(setup.hang_s)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called by Tune when the actor is to go on with another trial."""
@@ -46,7 +49,11 @@ class TrialActor(tune.Trainable):
         """Let the loop go on to its next report or its end; the first step starts it."""
         if self._run is None:
             self._run = self._start(self._task)
-        message = self._run.advance()
+        try:
+            message = self._run.advance()
+        except ParetuneError:
+            self._run = None  # nothing there to be stopped: Tune ends this process, and what may hang in it
+            raise
         done = isinstance(message, Ended)
         if done:
             self._run = None
@@ -63,7 +70,7 @@ class TrialActor(tune.Trainable):
         from paretune.engine.inline import InlineRun
 
         self._train = self._train or loop.load(self._setup.code, self._setup.path)
-        return InlineRun(self._setup, self._train, task)
+        return InlineRun(self._setup, self._train, task, self._patience)
 
     def _stop(self) -> None:
         run, self._run = self._run, None

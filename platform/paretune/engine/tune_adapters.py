@@ -22,7 +22,7 @@ from ray.tune.search import Searcher
 from paretune import stopping
 from paretune.engine.brain import Brain
 from paretune.engine.course import Course
-from paretune.engine.messages import Ended, Reported, Restarted, Setup, Task
+from paretune.engine.messages import Ended, Reported, Restarted, Setup, Straggling, Task
 from paretune.engine.recorder import Recorder
 from paretune.engine.trial_actor import MESSAGE, TASK
 from paretune.errors import ParetuneError
@@ -185,7 +185,10 @@ class StudyScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         message = result[MESSAGE]
         if isinstance(message, Restarted):
-            self._recorder.started(message.trial, message.attempt, message.checkpoint)
+            self._recorder.restarted(message)
+            return self.CONTINUE
+        if isinstance(message, Straggling):
+            self._recorder.straggling(message)
             return self.CONTINUE
         assert isinstance(message, Reported)
         if self._course.reported(message) == "continue":
@@ -230,15 +233,15 @@ class StudyCallback(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         task: Task = trial.config[TASK]
         reason = f"its actor died {self._setup.retries + 1} times (train: retries is {self._setup.retries})"
+        error = trial.get_pickled_error()
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, ParetuneError):
+            reason += f", at last: {cause.message.splitlines()[0]}"
+        text = None if error is None else str(error)
         self._recorder.ended(
-            Ended(trial=task.trial, attempt=task.attempt, status="failed", reason=reason, traceback=_cause(trial))
+            Ended(trial=task.trial, attempt=task.attempt, status="failed", reason=reason, traceback=text)
         )
         self._pool.give_back(task.trial)
-
-
-def _cause(trial: TuneTrial) -> str | None:
-    error = trial.get_pickled_error()
-    return None if error is None else str(error)
 
 
 def _algorithm_failed(name: str, error: Exception) -> ParetuneError:

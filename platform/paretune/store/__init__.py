@@ -5,6 +5,7 @@
       events/       what happened, typed columns for the suggested parameters
       reports/      what the trials reported
       checkpoints/  whatever the engine saves
+      hangs/        what the workers of a trial that came to a standstill were doing
       code.pkl      the training function, when it was handed over rather than named
 
 A store is a local folder or any URI of the `object_store` crate (s3://, gs://, az:// ...; credentials come from the
@@ -14,7 +15,7 @@ environment, as that crate reads them). One `Writer` at a time adds to a study; 
 from __future__ import annotations
 
 from paretune.store._create import check_writable, create
-from paretune.store._location import checkpoint_root
+from paretune.store._location import checkpoint_root, keep_text
 from paretune.store._reader import StoredStudy, exists, read
 from paretune.store._summary import Summary, summaries
 from paretune.store._writer import Writer
@@ -27,6 +28,7 @@ __all__ = [
     "checkpoint_root",
     "create",
     "exists",
+    "keep_text",
     "read",
     "summaries",
 ]

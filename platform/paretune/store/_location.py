@@ -114,6 +114,13 @@ def checkpoint_root(folder: str) -> str:
     return (Folder(folder) / "checkpoints").uri
 
 
+def keep_text(folder: str, place: str, name: str, text: str) -> str:
+    """Write a text file beside the tables of the study in `folder`; returns where it lies."""
+    target = Folder(folder) / place
+    target.write(name, text.encode())
+    return f"{target.uri}/{name}"
+
+
 def brief(error: BaseException) -> str:
     """An error of deltalake or the system on one line, without the colours and native stack frames deltalake adds."""
     text = _FRAMES.split(_COLOUR.sub("", str(error)))[0]

@@ -1,4 +1,5 @@
-"""Runs that hold process groups, so that whoever runs one training loop after another can close what is left open."""
+"""Runs that hold process groups, for whoever runs one training loop after another: what they know of slow workers, and
+closing what is left open."""
 
 from __future__ import annotations
 
@@ -8,8 +9,18 @@ from typing import Protocol
 from paretune.errors import CheckpointError
 
 
+class Measured(Protocol):
+    """What a run measures of itself, as far as it matters here."""
+
+    @property
+    def stragglers(self) -> tuple[int, ...]: ...
+
+
 class Closable(Protocol):
     """A run, without importing what it is made of."""
+
+    @property
+    def stats(self) -> Measured: ...
 
     def close(self) -> None: ...
 
@@ -28,6 +39,11 @@ def closed(run: Closable) -> bool:
         return False
     _open.remove(run)
     return True
+
+
+def stragglers() -> tuple[int, ...]:
+    """The workers that are slower than others by the measure of an open run, which knows who waits for whom."""
+    return tuple(sorted({rank for run in _open for rank in run.stats.stragglers}))
 
 
 def close_runs() -> None:
