@@ -24,6 +24,7 @@ from paretune.algorithms._gp.process import Mean
 from paretune.coordinates import Column as Coordinate
 from paretune.errors import SpecError
 from paretune.layouts import LayoutSpec
+from paretune.legality import with_parents
 from paretune.objective import Objectives
 from paretune.parameters import Config, Value
 from paretune.space import Choice, Int, Space
@@ -38,7 +39,7 @@ MIXTURES = (0.0, 0.5, 1.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayoutMean:
-    """A figure of a configuration's layout, standardised over those that are legal; equal to itself alone."""
+    """A figure of a configuration's layout, 0 of one that is refused; equal to itself alone."""
 
     encoding: Encoding
     columns: tuple[Column, ...]
@@ -62,11 +63,11 @@ class LayoutMean:
         config: dict[str, Value] = {}
         for column, number in zip(self.columns, numbers, strict=True):
             if self.encoding.space.is_active(column.name, config):
-                config[column.name] = _value(column, number)
+                config[column.name] = Coordinate(column.index, column.parameter).at(number)
         try:
             layout = self.layout.layout(config)
         except SpecError:
-            return 0.0  # nothing is proposed there
+            return 0.0
         return self.figure(layout, _batch(self.layout, config, self.encoding.space))
 
 
@@ -74,7 +75,7 @@ def expectations(objectives: Objectives, encoding: Encoding) -> dict[str, tuple[
     """The means by their names, each with one for every outcome it speaks of; none where no layout is searched."""
     found: dict[str, tuple[Mean | None, ...]] = {}
     for layout in (rule for rule in encoding.space.rules if isinstance(rule, LayoutSpec)):
-        wanted = _closure(layout.names, encoding.space)
+        wanted = with_parents(layout.names, encoding.space)
         columns = tuple(column for column in encoding.columns if column.name in wanted)
         kinds = [_kind(name, sign) for name, sign in zip(objectives.outcome_names, objectives.signs, strict=True)]
         if "throughput" in kinds:
@@ -124,17 +125,6 @@ def _largest(space: Space, name: str) -> float:
     return max(float(option) for option in options if isinstance(option, int | float))
 
 
-def _closure(names: tuple[str, ...], space: Space) -> set[str]:
-    """The parameters, and those that their presence hangs on."""
-    found, stack = set[str](), list(names)
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack.extend(space[name].when)
-    return found
-
-
 def _bins(column: Column, X_tf: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """The number of the value in each row; of an absent parameter any number."""
     part_tw = X_tf[:, column.start : column.start + column.width]
@@ -143,9 +133,3 @@ def _bins(column: Column, X_tf: npt.NDArray[np.float64]) -> npt.NDArray[np.int64
     if nominal(column.parameter):
         return np.clip(np.rint(part_tw[:, 0]), 0, column.parameter.cardinality - 1).astype(np.int64)
     return Coordinate(column.index, column.parameter).bins(part_tw[:, 0])
-
-
-def _value(column: Column, number: int) -> Value:
-    parameter = column.parameter
-    assert isinstance(parameter, Int | Choice)
-    return parameter.options[number] if isinstance(parameter, Choice) else parameter.values[number]
