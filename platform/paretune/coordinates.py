@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paretune.parameters import Choice, Float, Int, Parameter, same
+from paretune.parameters import Choice, Float, Int, Parameter, Value, same
 from paretune.scale import scale
 
 Array = npt.NDArray[np.float64]
@@ -56,6 +56,11 @@ class Column:
         if isinstance(parameter, Int) and parameter.step == "power2":
             return np.asarray(np.ldexp(float(parameter.low), self.bins(unit_n)), dtype=np.float64)
         return np.asarray(parameter.low + self.bins(unit_n) * float(parameter.step or 1), dtype=np.float64)
+
+    def at(self, number: int) -> Value:
+        """A discrete parameter's value of that number, counted from 0, as `bins` has it."""
+        assert isinstance(self.parameter, Int | Choice)
+        return self.parameter.options[number] if isinstance(self.parameter, Choice) else self.parameter.values[number]
 
     def equals(self, unit_n: Array, wanted: Iterable[Any]) -> Mask:
         """Whether the value at each coordinate is one of those."""

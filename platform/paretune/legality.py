@@ -19,7 +19,7 @@ import numpy.typing as npt
 from paretune.constraints import Constraint
 from paretune.coordinates import INACTIVE, Column
 from paretune.errors import SpaceError
-from paretune.parameters import Choice, Config, Int, Parameter, Value, conditions
+from paretune.parameters import Config, Parameter, conditions
 from paretune.slices import spread
 
 Array = npt.NDArray[np.float64]
@@ -252,7 +252,7 @@ class _Table:
     def _allows(self, row: tuple[int, ...]) -> bool:
         if row not in self._legal:
             config = {
-                name: _value(column.parameter, number)
+                name: column.at(number)
                 for (name, column), number in zip(self._columns.items(), row, strict=True)
                 if number >= 0
             }
@@ -260,17 +260,11 @@ class _Table:
         return self._legal[row]
 
 
-def _value(parameter: Parameter, number: int) -> Value:
-    """A discrete parameter's value of that number, counted from 0."""
-    assert isinstance(parameter, Int | Choice)
-    return parameter.options[number] if isinstance(parameter, Choice) else parameter.values[number]
-
-
 def _joined(parameters: Mapping[str, Parameter], together: Sequence[tuple[str, ...]]) -> list[list[str]]:
     """The names of each group, in the order of the space; `together` are those that one constraint or rule names."""
     groups: list[set[str]] = []
     for joined in together:
-        names = _with_parents(joined, parameters)
+        names = with_parents(joined, parameters)
         for group in [group for group in groups if group & names]:
             groups.remove(group)
             names |= group
@@ -278,7 +272,8 @@ def _joined(parameters: Mapping[str, Parameter], together: Sequence[tuple[str, .
     return [[name for name in parameters if name in names] for names in groups]
 
 
-def _with_parents(names: Iterable[str], parameters: Mapping[str, Parameter]) -> set[str]:
+def with_parents(names: Iterable[str], parameters: Mapping[str, Parameter]) -> set[str]:
+    """The names, and those of the parameters that their presence hangs on."""
     found, stack = set[str](), list(names)
     while stack:
         name = stack.pop()

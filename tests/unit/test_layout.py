@@ -79,6 +79,33 @@ def test_a_layout_for_other_workers_is_refused() -> None:
         prepared(data=2)
 
 
+def test_what_a_worker_holds_and_what_is_left_of_its_speed() -> None:
+    """By hand: of 4 workers' pipeline the first one keeps 4 of 16 pieces, of a quarter of the layers."""
+    piped = {"data": 2, "pipeline": 4, "microbatches": 16}
+    assert Layout(**piped).activations_share() == 4 / 16 / 4 / 2
+    assert Layout(**piped, schedule="gpipe").activations_share() == 1 / 4 / 2
+    looped = Layout(**piped, schedule="interleaved1f1b", stages_per_worker=2)
+    assert looped.activations_share() == 4 * (1 + 3 / 8) / 16 / 4 / 2
+    assert Layout(data=2, precision="bf16").activations_share() == 1 / 4
+    assert Layout(activation_checkpointing=True).activations_share() < 0.2
+    assert [Layout(**piped, shard=shard).states_share() for shard in ("ddp", "fsdp")] == [1 / 4, 1 / 8]
+    assert Layout(**piped).efficiency() == 16 / 19
+    assert Layout(activation_checkpointing=True).efficiency() == 3 / 4
+
+
+def test_a_layout_in_a_few_words() -> None:
+    assert Layout().summary() == "data 1 x pipeline 1"
+    everything = Layout(
+        data=2, pipeline=2, microbatches=4, schedule="interleaved1f1b", stages_per_worker=2, precision="bf16",
+        accumulate=3, shard="none", activation_checkpointing=True,
+    )  # fmt: skip
+    assert everything.summary() == (
+        "data 2 x pipeline 2, interleaved1f1b, 4 microbatches, 2 stages per worker, one all-reduce, bf16, "
+        "3 steps accumulated, checkpointing"
+    )
+    assert Layout(data=4, compression="fp16").summary() == "data 4 x pipeline 1, ddp, fp16 compression"
+
+
 def test_the_bubble_is_the_formula() -> None:
     assert Layout().bubble() == 0
     assert Layout(pipeline=4, microbatches=8).bubble() == 3 / 11

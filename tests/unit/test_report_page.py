@@ -77,6 +77,25 @@ def test_all_failed() -> None:
     assert [button.text for button in root.all("button") if "data-show" in button.attributes] == ["all 5", "failed 5"]
 
 
+def test_layouts_on_the_front_come_first() -> None:
+    layout = {"pipeline": {"type": "choice", "options": [1, 2]}, "microbatches": 4, "precision": "bf16"}
+    spec = synthetic.spec(layout=layout, train={"workers": 4}, space={"lr": {"type": "float", "low": 0, "high": 1}})
+    write = synthetic.Writer()
+    for trial, (pipeline, error, latency) in enumerate([(1, 0.5, 5.0), (2, 0.2, 9.0), (2, 0.4, 8.0), (1, 0.6, 5.5)]):
+        config = {"lr": 0.5, "layout.pipeline": pipeline}
+        write.complete(trial, config, {"val_error": error, "latency_ms": latency})
+    write.start(4, {"lr": 0.1, "layout.pipeline": 1})
+    write.event("failed", 4, attempt=1, reason="out of memory: of 16 GB")
+    root = checked(spec, write.log)
+    table = root.one("section", id="layouts")
+    assert [[cell.text for cell in (*row.all("th"), *row.all("td"))] for row in table.all("tr")[1:]] == [
+        ["data 2 x pipeline 2, 1f1b, 4 microbatches, ddp, bf16", "2", "2", "0", "0.2", "8"],
+        ["data 4 x pipeline 1, ddp, bf16", "1", "3", "1", "0.5", "5"],
+    ]
+    front = root.one("section", id="front").one("tbody")
+    assert next(row.all("td")[-1].text for row in front.all("tr")).startswith("data 2 x pipeline 2, 1f1b")
+
+
 def test_none_completed_yet() -> None:
     spec = synthetic.spec()
     root = checked(spec, synthetic.log(spec, ending="running"))

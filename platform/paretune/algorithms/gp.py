@@ -179,8 +179,11 @@ class GaussianProcess:
         return Forecast(lines, others).note
 
     def _trust(self, knowledge: Knowledge) -> dict[str, Any]:
-        """How much each earlier study is believed to tell of each objective, 0 to 1; nothing of those that are not."""
-        if not self._problem.sources:
+        """How much each source is believed to tell of each objective, 0 to 1; nothing of those that are not.
+
+        Sources are earlier studies, and what is known of layouts.
+        """
+        if self._lessons is None or not self._lessons.names:
             return {}
         return {"sources": dict(zip(self._objectives.names, knowledge.trust, strict=True))}
 

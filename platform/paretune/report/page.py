@@ -86,6 +86,7 @@ def _sections(
         _front(spec, log, shelf),
         _convergence(spec, log, shelf),
         sections.schedule(spec, log),
+        sections.layouts(spec, log),
         _effects(spec, log, shelf),
         _curves(spec, log, shelf),
         None if diagnosis is None else _diagnosis(diagnosis, shelf),

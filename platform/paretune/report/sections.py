@@ -14,7 +14,7 @@ from paretune.recommendation import Recommendation
 from paretune.records import Event, Provenance
 from paretune.report import outcomes, text
 from paretune.report.html import Html, element
-from paretune.report.tables import configurations, stages_table, trial_table
+from paretune.report.tables import configurations, layouts_table, stages_table, trial_table
 from paretune.study import StudySpec
 
 _DOT = " \N{MIDDLE DOT} "
@@ -98,6 +98,14 @@ def schedule(spec: StudySpec, log: Log) -> Html | None:
         return None
     note = f"Trial {best[0].id} went on from the checkpoints of others: the values of its whole training, in order."
     return section("schedule", "Schedule", note, stages_table(spec, stages(log, best[0].id)))
+
+
+def layouts(spec: StudySpec, log: Log) -> Html | None:
+    """Which layouts were tried and which of them are on the front, where they are searched."""
+    if spec.layout is None or not spec.layout.searched or not log.ended:
+        return None
+    note = "How trials were spread over their workers; the layouts that are on the front come first."
+    return section("layouts", "Layouts", note, layouts_table(spec, log))
 
 
 def failures(log: Log) -> Html | None:

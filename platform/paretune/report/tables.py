@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 from paretune.log import Log, Trial
@@ -16,10 +17,37 @@ _TROUBLE = ("failed", "diverged")
 
 
 def configurations(spec: StudySpec, trials: Sequence[Trial]) -> Html:
-    """A few trials with their objectives, what else is limited, and parameters."""
-    names = [*spec.objectives.required, *spec.space]
+    """A few trials with their objectives, what else is limited, and parameters; a layout is one column."""
+    names = [*spec.objectives.required, *_plain(spec), *(["layout"] if spec.layout else [])]
     heads = [element("th", name, scope="col") for name in ("trial", *names)]
     return _scrolled(element("table", _head(heads), element("tbody", *(_short_row(spec, trial) for trial in trials))))
+
+
+def layouts_table(spec: StudySpec, log: Log) -> Html:
+    """The layouts that were tried, those on the front first: their trials, and the best of each objective."""
+    assert spec.layout is not None
+    tried: defaultdict[str, list[Trial]] = defaultdict(list)
+    for trial in log.ended:
+        tried[spec.layout.layout(trial.config).summary()].append(trial)
+    chosen = {trial.id for trial in outcomes.front(spec, log)}
+    completed = {trial.id for trial in outcomes.completed(spec, log)}
+    fronts = {name: sum(trial.id in chosen for trial in trials) for name, trials in tried.items()}
+    labels = ["layout", "on the front", "trials", "failed", *(f"best {name}" for name in spec.objectives.names)]
+    rows = []
+    for name in sorted(tried, key=lambda name: (-fronts[name], name)):
+        results = [trial for trial in tried[name] if trial.id in completed]
+        best = spec.objectives.natural(outcomes.minimized(spec, results).min(axis=0)) if results else {}
+        mark = element("span", class_="mark front", title="on the front") if fronts[name] else None
+        cells = [
+            element("th", name, mark, scope="row"),
+            _number(fronts[name]),
+            _number(len(tried[name])),
+            _number(sum(trial.status in _TROUBLE for trial in tried[name])),
+            *(_number(best.get(objective)) for objective in spec.objectives.names),
+        ]
+        rows.append(element("tr", *cells))
+    heads = [element("th", label, scope="col") for label in labels]
+    return _scrolled(element("table", _head(heads), element("tbody", *rows)))
 
 
 def stages_table(spec: StudySpec, stages: Sequence[Stage]) -> Html:
@@ -53,8 +81,15 @@ def trial_table(spec: StudySpec, log: Log) -> Html:
 
 def _short_row(spec: StudySpec, trial: Trial) -> Html:
     metrics = [_number(trial.metrics[name]) for name in spec.objectives.required]
-    parameters = [_parameter(trial.config, name) for name in spec.space]
+    parameters = [_parameter(trial.config, name) for name in _plain(spec)]
+    if spec.layout is not None:
+        parameters.append(element("td", spec.layout.layout(trial.config).summary()))
     return element("tr", element("th", str(trial.id), scope="row"), *metrics, *parameters, data_trial=trial.id)
+
+
+def _plain(spec: StudySpec) -> list[str]:
+    """The parameters that are no part of the layout."""
+    return [name for name in spec.space if spec.layout is None or name not in spec.layout.parameters()]
 
 
 def _row(spec: StudySpec, trial: Trial, metrics: Sequence[str], *, front: bool, with_reason: bool) -> Html:

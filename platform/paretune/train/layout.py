@@ -20,6 +20,8 @@ _CLOSED: dict[str, tuple[str, ...]] = {
 _COUNTS = ("data", "pipeline", "microbatches", "stages_per_worker", "accumulate")
 _SIZES = ("bucket_mb", "clip_norm")
 
+_KEPT = 0.1  # of the activations, with checkpointing; see `Layout.activations_share`
+
 LOOPED: tuple[Schedule, ...] = ("interleaved1f1b", "zerobubble")
 """Schedules under which every worker holds several stages, each from another part of the model."""
 
@@ -112,6 +114,25 @@ class Layout:
             used.pop("stages_per_worker", None)
         return cls(**used)
 
+    def summary(self) -> str:
+        """What it is in a few words: `data 2 x pipeline 2, 1f1b, 4 microbatches, fsdp, bf16`."""
+        parts = [f"data {self.data} x pipeline {self.pipeline}"]
+        if self.pipeline > 1:
+            parts += [self.schedule, f"{self.microbatches} microbatches"]
+        if self.stages_per_worker > 1:
+            parts.append(f"{self.stages_per_worker} stages per worker")
+        if self.data > 1:
+            parts.append({"none": "one all-reduce"}.get(self.shard, self.shard))
+        if self.compression is not None:
+            parts.append(f"{self.compression} compression")
+        if self.precision != "fp32":
+            parts.append(self.precision)
+        if self.accumulate > 1:
+            parts.append(f"{self.accumulate} steps accumulated")
+        if self.activation_checkpointing:
+            parts.append("checkpointing")
+        return ", ".join(parts)
+
     @property
     def workers(self) -> int:
         """How many workers it takes."""
@@ -130,6 +151,36 @@ class Layout:
         """
         idle = self.pipeline - 1
         return idle / (self.stages_per_worker * self.microbatches + idle)
+
+    def efficiency(self) -> float:
+        """The share of its speed that is left when a pipeline waits, and activations are computed again.
+
+        To compute a forward pass anew makes 4 units of work of 3: a backward pass takes twice as long as a forward one.
+        What workers say to each other is not in it.
+        """
+        return (1 - self.bubble()) * (3 / 4 if self.activation_checkpointing else 1.0)
+
+    def states_share(self) -> float:
+        """The share of the parameters, their gradients and the optimizer's state that lies on one worker."""
+        return 1 / (self.pipeline * (self.data if self.shard == "fsdp" else 1))
+
+    def activations_share(self) -> float:
+        """The share of a batch's activations, of the whole model, that the fullest worker holds at a time.
+
+        A worker has 1/p of the layers and keeps what the pieces in flight need for their backward passes: all m under
+        gpipe, p under 1f1b and zerobubble, p (1 + (p - 1) / (p v)) under interleaved1f1b (Narayanan et al. 2021,
+        section 2.2), and never more than m. Checkpointing keeps about a tenth: of a transformer's block 2 of 34 bytes
+        for each value of its input (Korthikanti et al. 2022, table 2), and what is computed again for one layer. Half
+        precision halves them.
+        """
+        p, m = self.pipeline, self.microbatches
+        in_flight = float(m)
+        if self.schedule == "interleaved1f1b":
+            in_flight = min(m, p * (1 + (p - 1) / (p * self.stages_per_worker)))
+        elif self.schedule != "gpipe":
+            in_flight = min(m, p)
+        kept = _KEPT if self.activation_checkpointing else 1.0
+        return in_flight / (m * p * self.data) * kept * (1.0 if self.precision == "fp32" else 0.5)
 
     def _check_values(self) -> None:
         for field in fields(self):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from paretune.algorithms._gp.surrogate import fit
+from paretune.algorithms._gp.transfer import Lessons, priors
 
 Array = npt.NDArray[np.float64]
 
@@ -21,10 +22,17 @@ of 76 model-based trials at 0.3, 7 at 0.025, and 58 without this model."""
 
 
 class Feasibility:
-    """A model of ending well; X_nf are the encoded configurations, well_n how their trials ended."""
+    """A model of ending well; X_nf are the encoded configurations, well_n how their trials ended.
 
-    def __init__(self, X_nf: Array, well_n: npt.NDArray[np.bool_], *, dimensions: int) -> None:
-        surrogate = fit(X_nf, 1.0 - well_n[:, None].astype(np.float64), dimensions=dimensions, shortest=_SHORTEST)
+    `lessons` are of what may make a trial fail.
+    """
+
+    def __init__(
+        self, X_nf: Array, well_n: npt.NDArray[np.bool_], *, dimensions: int, lessons: Lessons | None = None
+    ) -> None:
+        Y_n1 = 1.0 - well_n[:, None].astype(np.float64)
+        expected = priors(X_nf, Y_n1, dimensions=dimensions, keep_m=np.array([np.nan]), lessons=lessons or Lessons())
+        surrogate = fit(X_nf, Y_n1, dimensions=dimensions, shortest=_SHORTEST, priors=expected)
         (self._posterior,) = surrogate.posteriors
         self._half = surrogate.scale.apply(np.array([0.5])).item()
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from paretune.algorithms._gp.analytic import of_failures
 from paretune.algorithms._gp.calibration import Manner
 from paretune.algorithms._gp.cost import Cost, learn_cost
 from paretune.algorithms._gp.encoding import Encoding
@@ -91,17 +92,19 @@ def learn(
     others = np.full(len(limits_o) - m, np.nan)  # which have no reference
     keep_o = np.fmax([*given_m, *others], np.where(np.isfinite(limits_o), limits_o, np.nan))
     X_nf, Y_no, d = table.X_nf, table.Y_rno[0], len(encoding.space)
+    lessons = lessons or Lessons()
+    taught = max(m, lessons.outcomes)
     expected = priors(
         X_nf[: table.settled],
-        Y_no[: table.settled, :m],
+        Y_no[: table.settled, :taught],
         dimensions=d,
-        keep_m=keep_o[:m],
-        lessons=lessons or Lessons(),
+        keep_m=keep_o[:taught],
+        lessons=lessons,
         kernel=kernel,
         warp=warp,
     )
     bent_f = encoding.bendable if bend else None
-    given: Any = {"keep_m": keep_o, "settled": table.settled, "priors": [*expected, *(None for _ in others)]}
+    given: Any = {"keep_m": keep_o, "settled": table.settled, "priors": [*expected, *(None for _ in limits_o[taught:])]}
     model: Model
     if len(table.rungs) > 1:
         observations = int((~np.isnan(table.Y_rno[:, :, 0])).sum())
@@ -139,7 +142,7 @@ def learn(
         leaders_bf=X_nf[leading],
         reference_m=model.scale.apply(np.array([*reference_m, *others]))[:m],
         limits_o=scaled_limits_o,
-        trust=[{} if prior is None else dict(prior.weights) for prior in expected],
+        trust=[{} if prior is None else dict(prior.weights) for prior in expected[:m]],
         cost=learn_cost(history, encoding) if cost_aware else None,
     )
 
@@ -175,8 +178,10 @@ def _feasibility(history: Sequence[Observation], objectives: Objectives, encodin
     well_n = np.array([ended_well(observation, objectives) for observation in ended], dtype=np.bool_)
     if well_n.all():
         return None
-    X_nf = encoding.features([observation.config for observation in ended])
-    return Feasibility(X_nf, well_n, dimensions=len(encoding.space))
+    X_nf, lessons = encoding.features([observation.config for observation in ended]), of_failures(encoding)
+    return Feasibility(
+        X_nf, well_n, dimensions=len(encoding.space), lessons=Lessons(tuple(lessons), tuple(lessons.values()))
+    )
 
 
 def _reference(Y_nm: Array, given_m: Array, *, wide: bool) -> Array:

@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from paretune.algorithms._gp.analytic import expectations
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.outcomes import Scale
 from paretune.algorithms._gp.posterior_mode import log_density
 from paretune.algorithms._gp.prior import Prior
-from paretune.algorithms._gp.process import Posterior
+from paretune.algorithms._gp.process import Mean, Posterior
 from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import Surrogate, fit
 from paretune.earlier import FEWEST, Carried, Source, carried, shared
@@ -51,18 +52,25 @@ class SourceMean:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lessons:
-    """What all sources expect: the name of each, and its means, one per objective. Equal to itself alone."""
+    """What all sources expect: the name of each, and its mean of each outcome that it knows. Equal to itself alone."""
 
     names: tuple[str, ...] = ()
-    means: tuple[tuple[SourceMean, ...], ...] = ()
+    means: tuple[tuple[Mean | None, ...], ...] = ()
+
+    @property
+    def outcomes(self) -> int:
+        """How many outcomes, the first ones, any of them knows."""
+        return max((j + 1 for of_source in self.means for j, mean in enumerate(of_source) if mean), default=0)
 
 
 def lessons_of(
     sources: Sequence[Source], objectives: Objectives, encoding: Encoding, kernel: Kernel = "matern52"
 ) -> Lessons:
-    """Fit the sources; draws nothing."""
-    means = tuple(_means(source, objectives, encoding, kernel) for source in sources)
-    return Lessons(tuple(source.name for source in sources), means)
+    """Fit the sources, and add what is known of layouts; draws nothing."""
+    others = (None,) * (len(objectives.outcome_names) - len(objectives))
+    layouts = expectations(objectives, encoding)
+    means = [(*_means(source, objectives, encoding, kernel), *others) for source in sources]
+    return Lessons((*(source.name for source in sources), *layouts), (*means, *layouts.values()))
 
 
 def priors(
@@ -82,7 +90,7 @@ def priors(
     bends where the best result so far is, and that is not the same place in two studies.
     """
     n, m = Y_nm.shape
-    if not lessons.means or n < FEWEST:
+    if not lessons.outcomes or n < FEWEST:
         return tuple(None for _ in range(m))
     return _priors(X_nf.tobytes(), Y_nm.tobytes(), keep_m.tobytes(), n, m, dimensions, lessons, kernel, warp)
 
@@ -105,7 +113,11 @@ def _priors(
 
 def prior_mean(lessons: Lessons, objective: int, X_nf: torch.Tensor, z_n: Array) -> Prior | None:
     """What the results make of the sources, or None where none is of use."""
-    means = [of_source[objective] for of_source in lessons.means]
+    of_outcome = zip(lessons.names, (of_source[objective] for of_source in lessons.means), strict=True)
+    known = [(name, mean) for name, mean in of_outcome if mean is not None]
+    if not known:
+        return None
+    names, means = zip(*known, strict=True)
     with torch.no_grad():
         offset, slope_k, weight_k = average(np.array([mean(X_nf).numpy() for mean in means]), z_n)
     if not slope_k.any():
@@ -115,7 +127,7 @@ def prior_mean(lessons: Lessons, objective: int, X_nf: torch.Tensor, z_n: Array)
         offset,
         slopes=tuple(float(slope_k[i]) for i in kept),
         means=tuple(means[i] for i in kept),
-        weights={lessons.names[i]: float(weight_k[i]) for i in kept},
+        weights={names[i]: float(weight_k[i]) for i in kept},
     )
 
 
