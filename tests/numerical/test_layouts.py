@@ -146,12 +146,16 @@ class Sleeping(nn.Module):
         return x_BW
 
 
-def own_times(shard: Shard) -> tuple[tuple[float, ...], float]:
-    """Seconds of a step, by worker those of its own and in all."""
-    model = nn.Sequential(*residual(), Sleeping())
+def own_times(shard: Shard) -> tuple[list[float], float]:
+    """Seconds of the quickest of eight steps: by worker those of its own, and in all."""
+    model, found = nn.Sequential(*residual(), Sleeping()), []
     with train.prepare(model, adamw, Layout(data=2, shard=shard), loss=cross_entropy) as run:
-        losses_of(run, 0, 5)
-        return run.stats.rank_step_s, run.stats.step_s
+        losses_of(run, 0, 1)
+        for number in range(8):
+            run.restart_stats()
+            losses_of(run, number, number + 1)
+            found.append((run.stats.rank_step_s, run.stats.step_s))
+    return [min(own_s[rank] for own_s, _ in found) for rank in (0, 1)], min(step_s for _, step_s in found)
 
 
 def scaled(workers: int) -> dict[str, Any]:
@@ -345,10 +349,9 @@ def test_all_workers_end_a_diverged_run_before_its_update(workers: list[dict[str
 @pytest.mark.parametrize("shard", ["ddp", "fsdp"])
 def test_the_worker_that_is_slow_is_told_from_the_one_that_waits(shard: str, workers: list[dict[str, Any]]) -> None:
     """A step takes both equally long, also the gathering of shards in the forward pass."""
-    rank_step_s, step_s = workers[0][f"own-{shard}"]
-    assert 0.04 <= rank_step_s[1] <= step_s
-    assert rank_step_s[0] < rank_step_s[1] / 1.5
-    assert workers[1][f"own-{shard}"][0] == rank_step_s
+    own_s, step_s = workers[0][f"own-{shard}"]
+    assert own_s[0] < 0.04 <= min(own_s[1], step_s)
+    assert workers[1][f"own-{shard}"][0] == own_s
 
 
 def test_stages_leave_out_the_same_updates_when_fp16_overflows(workers: list[dict[str, Any]]) -> None:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from paretune.train.judge import spread_and_alive
 
+_ROWS = 64  # vectors that are looked at, spread over the batch: enough to tell whether they differ
+
 
 class Probe:
     """Measures whether a module's outputs (..., D) still tell samples apart; elsewhere (None) it measures nothing."""
@@ -35,5 +37,6 @@ class Probe:
     @torch.no_grad()
     def _look(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
         if self._wanted and module.training:
-            looks = (1.0, *spread_and_alive(output.detach()))
+            rows_ND = output.detach().flatten(0, -2)
+            looks = (1.0, *spread_and_alive(rows_ND[:: -(-len(rows_ND) // _ROWS)]))
             self._found.append(torch.stack([torch.as_tensor(x, device=output.device).double() for x in looks]))
