@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from paretune.diagnosis import Diagnosis
+    from paretune.engine.data import DataSource, SplitConfig
     from paretune.records import Provenance
     from paretune.replay import Replay
     from paretune.simulation import Blackbox
@@ -63,6 +64,8 @@ def search(
     concurrency: int = 1,
     workers: int | tuple[int, int] = 1,
     epochs: int | None = None,
+    datasets: DataSource | str | None = None,
+    dataset_config: SplitConfig | None = None,
     seed: int = 0,
     warm_start: Literal["store"] | Sequence[str | Study] | None = None,
     store: str | os.PathLike[str] = STORE,
@@ -90,11 +93,14 @@ def search(
         concurrency: trials at a time; never more than the cluster can place.
         workers: Ray Train workers of each trial; (2, 4) for as many from two to four as there is room for.
         epochs: handed to the loop as config["epochs"].
+        datasets, dataset_config: what `ray.train.get_dataset_shard` reads, as a TorchTrainer takes it: Ray Data
+            datasets by name, or a function of the constant part of the config that makes them, or where it is found.
         warm_start: earlier studies to learn from: "store" for those in the store that fit, or their names.
         store, name: where the study is kept; one that exists with the same settings goes on.
         address: a Ray cluster; by default the one RAY_ADDRESS names, else a local Ray.
         progress: show it on the terminal.
-        settings: further fields of `train:` in a spec file: cpus, gpus, isolation, retries, hang_s, keep, config.
+        settings: further fields of `train:` in a spec file: cpus, gpus, data_cpus, isolation, retries, hang_s, keep,
+            config.
 
     Raises:
         InputError: something given is wrong; nothing was started or written.
@@ -119,17 +125,27 @@ def search(
                 "warm_start": _earlier(warm_start, os.fspath(store)),
             },
             "train": {"workers": workers, "epochs": epochs, **settings},
+            **({} if datasets is None else {"datasets": _made_by(datasets)}),
             "store": os.fspath(store),
         },
         where="search",
     )  # fmt: skip
-    return run(spec, train=None if isinstance(train, str) else train, address=address, listeners=_listeners(progress))
+    return run(
+        spec,
+        train=None if isinstance(train, str) else train,
+        datasets=None if isinstance(datasets, str) else datasets,
+        dataset_config=dataset_config,
+        address=address,
+        listeners=_listeners(progress),
+    )
 
 
 def run(
     spec: StudySpec,
     *,
     train: TrainFunction | None = None,
+    datasets: DataSource | None = None,
+    dataset_config: SplitConfig | None = None,
     base: Path | None = None,
     address: str | None = None,
     listeners: Sequence[Listener] = (),
@@ -137,10 +153,13 @@ def run(
     """Run a study to the end of its budget; one that is in the store already goes on from where it is.
 
     `train` is the training function when the caller has it; otherwise `spec.trainable` names it, as seen from
-    the folder `base`. Raises what `search` raises.
+    the folder `base`; so with `datasets`. Raises what `search` raises.
     """
     running.check(spec)
-    code = loading.pickle(train or loading.resolve(spec.trainable, base=base))
+    function = running.with_data(
+        train or loading.resolve(spec.trainable, base=base), spec, datasets, dataset_config, base
+    )
+    code = loading.pickle(function)
     if running.finished(spec):
         return load(spec.name, store=spec.store)
     spec = warm_start.settled(spec)
@@ -151,14 +170,16 @@ def run(
     from paretune.monitor.metrics import StudyMetrics
 
     with session.connect(address, job=job_config(spec.name, spec.store)) as ray_session:
-        placed, gpus = engine.place(spec, ray_session)
+        spec, read = running.settle_data(spec, function)
+        placed, gpus = engine.place(spec, ray_session, datasets=len(read))
         if not store.exists(spec.store, spec.name):
             store.create(spec, provenance.collect(), code=code)
         reason = running.on_ray(
             spec,
             placed=placed,
             sources=sources,
-            code=code,
+            function=function,
+            datasets=read,
             gpus=gpus,
             session=ray_session,
             listeners=[*listeners, StudyMetrics()],
@@ -276,6 +297,7 @@ class Study:
         regret: float | None = None,
         concurrency: int | None = None,
         train: TrainFunction | None = None,
+        datasets: DataSource | None = None,
         address: str | None = None,
         progress: bool = True,
         listeners: Sequence[Listener] = (),
@@ -283,7 +305,8 @@ class Study:
         """Go on, with a larger budget if one is given. Trials in flight continue from their last checkpoint.
 
         A study that has ended by a rule goes on when the rule is given anew: more worker-hours, a better target (an
-        empty one drops it), less regret. `train` replaces the training function that is stored with the study.
+        empty one drops it), less regret. `train` replaces the training function that is stored with the study;
+        `datasets` are needed again where they were made in memory.
         """
         given = {
             "trials": trials, "hours": hours, "worker_hours": worker_hours,
@@ -293,7 +316,7 @@ class Study:
         spec = self.spec.with_changes({"search": changes})
         if train is None and self._code is not None:
             train = loading.unpickle(self._code)
-        return run(spec, train=train, address=address, listeners=listeners or _listeners(progress))
+        return run(spec, train=train, datasets=datasets, address=address, listeners=listeners or _listeners(progress))
 
 
 def _earlier(given: Literal["store"] | Sequence[str | Study] | None, location: str) -> Any:
@@ -304,6 +327,13 @@ def _earlier(given: Literal["store"] | Sequence[str | Study] | None, location: s
         (entry.name if entry.store == location else entry.folder) if isinstance(entry, Study) else entry
         for entry in given
     ]
+
+
+def _made_by(datasets: DataSource | str) -> dict[str, str]:
+    """How a spec names datasets: by the function that makes them; those that are given themselves have no name."""
+    if isinstance(datasets, str):
+        return {"made_by": datasets}
+    return {"made_by": loading.reference_of(datasets)} if callable(datasets) else {}
 
 
 def _name(reference: str) -> str:

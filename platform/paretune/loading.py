@@ -96,7 +96,7 @@ def resolve(reference: str, *, base: Path | None = None) -> TrainFunction:
     return _attribute(reference, module, function)
 
 
-def reference_of(function: TrainFunction) -> str:
+def reference_of(function: Callable[..., Any]) -> str:
     """The name under which a study remembers a function it was given: `module:qualname`."""
     module = getattr(function, "__module__", None) or type(function).__module__
     return f"{module}:{getattr(function, '__qualname__', type(function).__qualname__)}"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paretune import algorithms, amendments, provenance, schedulers, stopping, store
+from paretune import algorithms, amendments, loading, provenance, schedulers, stopping, store
 from paretune.earlier import Source
-from paretune.errors import StudyExistsError, StudyFailedError
+from paretune.errors import SpecError, StudyExistsError, StudyFailedError
 from paretune.listener import Listener
+from paretune.loading import TrainFunction
 from paretune.log import Log
 from paretune.study import StudySpec
 
 if TYPE_CHECKING:
+    from paretune.engine.data import Made
     from paretune.engine.recorder import Recorder
     from paretune.engine.session import Session
 
@@ -23,6 +26,34 @@ def check(spec: StudySpec) -> None:
     schedulers.check(spec)
     _check_same(spec)
     store.check_writable(spec.store)
+
+
+def with_data(function: TrainFunction, spec: StudySpec, given: Any, config: Any, base: Path | None) -> TrainFunction:
+    """The training function together with the datasets that are given, or that the spec names; else as it is."""
+    if given is None and spec.datasets is None:
+        return function
+    from paretune.engine.data import WithData
+
+    if isinstance(function, WithData):
+        if given is None:
+            return function
+        function = function.train
+    if given is None:
+        assert spec.datasets is not None
+        if spec.datasets.made_by is None:
+            raise SpecError("datasets: the study was given its datasets", hint="give them again: datasets={...}")
+        given = loading.resolve(spec.datasets.made_by, base=base)
+    return WithData(function, given, config)
+
+
+def settle_data(spec: StudySpec, function: TrainFunction) -> tuple[StudySpec, Made]:
+    """The spec with what its datasets hold on record, and the datasets; raises DataError where they have changed."""
+    if spec.datasets is None:
+        return spec, {}
+    from paretune.engine import data
+
+    assert isinstance(function, data.WithData)
+    return data.settled(spec, function)
 
 
 def finished(spec: StudySpec) -> bool:
@@ -38,18 +69,26 @@ def on_ray(
     *,
     placed: StudySpec,
     sources: tuple[Source, ...],
-    code: bytes,
+    function: TrainFunction,
+    datasets: Made,
     gpus: float,
     session: Session,
     listeners: Sequence[Listener],
 ) -> str:
     """Let the engine run trials; returns why it ended.
 
-    `placed` and `gpus` are what the engine's `place` makes of the spec.
+    `placed` and `gpus` are what the engine's `place` makes of the spec, `datasets` what `settle_data` found.
     """
     from paretune.engine import run as engine
     from paretune.engine.recorder import Recorder
 
+    ingest = None
+    if datasets:
+        from paretune.engine import data
+
+        assert isinstance(function, data.WithData)
+        ingest, function = data.ingest(function, datasets, placed, gpus=gpus), function.train
+    code = loading.pickle(function)
     here = provenance.collect()
     found = {"host": here.host, "commit": here.git_commit, "versions": here.versions, "gpus_per_worker": gpus}
     with store.Writer(spec.store, spec.name) as writer:
@@ -64,6 +103,7 @@ def on_ray(
                 gpus=gpus,
                 recorder=recorder,
                 session=session,
+                ingest=ingest,
             )
 
         changes = amendments.changes(writer.stored.spec, spec)

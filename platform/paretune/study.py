@@ -6,7 +6,9 @@ StudySpec
   space        -> Space            with what stands under `constraints` beside it
   layout       -> LayoutSpec       how trials are spread over their workers; what is searched of it joins the space
   search       -> SearchSettings   algorithm, scheduler, when to stop, concurrency, seed, first, warm_start
-  train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, hang_s, keep, config
+  train        -> TrainSettings    workers, epochs, cpus, gpus, isolation, retries, hang_s, keep, config,
+                                    data_cpus
+  datasets     -> Datasets         what the loop reads through Ray Data
 """
 
 from __future__ import annotations
@@ -147,13 +149,15 @@ class TrainSettings(_Strict):
     """How one trial trains.
 
     `workers` processes (or, written [2, 4], as many from `min_workers` on as the cluster has room for) of `cpus` CPUs
-    and `gpus` GPUs each (None: one GPU each where the cluster has that many); `epochs` and `config` are handed to the
-    training function beside the suggested parameters; `retries` is how many times a trial may lose a worker before it
+    and `gpus` GPUs each (None: one GPU each where the cluster has that many; a fraction: workers share a GPU, and those
+    of one trial exchange gradients by gloo, as NCCL cannot); `epochs` and `config` are handed to the training function
+    beside the suggested parameters; `retries` is how many times a trial may lose a worker before it
     counts as failed; `isolation` "trial" starts new workers for every trial.
     Where a trial takes more than `hang_s` seconds from one report to the next it is taken to hang, and its workers are
     started anew (None: half an hour, or ten times the longest so far where that is more; 0: never).
     `keep` says which checkpoints stay in the store: "last", each trial's last one; "best", those of the trials on the
     front (for one objective: of the best one); "all". A trial that may still go on keeps its last one in any case.
+    `data_cpus` are left free per concurrent trial for Ray Data to read `datasets` with (None: one per dataset).
     """
 
     workers: int = Field(default=1, ge=1)
@@ -166,6 +170,14 @@ class TrainSettings(_Strict):
     hang_s: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     keep: Literal["last", "best", "all"] = "last"
     config: dict[str, Value | list[Value]] = Field(default_factory=dict)
+    data_cpus: float | None = Field(default=None, ge=1, allow_inf_nan=False)
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_or_a_part(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and gpus != int(gpus):
+            raise ValueError(f"must be a whole number, or a fraction of one GPU, got {gpus:g}")
+        return gpus
 
     @model_validator(mode="before")
     @classmethod
@@ -194,6 +206,21 @@ class TrainSettings(_Strict):
         return self.min_workers < self.workers
 
 
+class DatasetContents(_Strict):
+    """What a dataset was when the study was made: its rows, and its columns with their types."""
+
+    rows: int
+    columns: dict[str, str]
+
+
+class Datasets(_Strict):
+    """What the loop reads through Ray Data: `package.module:function`, which makes the datasets by name, or None where
+    the caller gave them; `contents` is what they were when the study was created."""
+
+    made_by: str | None = None
+    contents: dict[str, DatasetContents] | None = None
+
+
 class StudySpec(_Strict):
     """All that one run needs.
 
@@ -208,6 +235,7 @@ class StudySpec(_Strict):
     layout: LayoutSpec | None = None
     search: SearchSettings = SearchSettings()
     train: TrainSettings = TrainSettings()
+    datasets: Datasets | None = None
     store: str = DEFAULT_STORE
 
     @model_validator(mode="before")
@@ -249,6 +277,11 @@ class StudySpec(_Strict):
     @classmethod
     def _objectives(cls, value: Any) -> Objectives:
         return value if isinstance(value, Objectives) else Objectives.from_dict(value)
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _datasets(cls, value: Any) -> Any:
+        return {"made_by": value} if isinstance(value, str) else value
 
     @field_validator("space", mode="before")
     @classmethod
@@ -326,6 +359,7 @@ class StudySpec(_Strict):
             ),
             "search": self.search.model_dump(exclude_none=True),
             "train": self.train.model_dump(exclude_none=True),
+            **({"datasets": self.datasets.model_dump(exclude_none=True)} if self.datasets is not None else {}),
         }
 
     def with_changes(self, changes: Mapping[str, Any]) -> StudySpec:

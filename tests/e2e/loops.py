@@ -167,26 +167,50 @@ def hangs_once(config: dict[str, Any]) -> None:
 
 
 def environment(config: dict[str, Any]) -> None:
-    """Reports what it finds and leaves a mess behind."""
+    """Reports what it finds, trains the same model in every trial, and leaves a mess behind."""
     import random
+    import threading
+    import warnings
 
     import numpy as np
+    import psutil
     import ray.train
+    import ray.train.torch
     import torch
+    from torch.nn.modules.module import register_module_forward_hook
 
+    groups = torch.distributed.distributed_c10d._world
     found = {
         "error": random.random(),
         "numpy": float(np.random.rand()),  # noqa: NPY002
         "torch": torch.rand(1).item(),
         "cost": float(os.environ.get("PARETUNE_TEST_MESS", 0)),
-        "threads": torch.get_num_threads(),
         "pid": os.getpid(),
-        "double": float(torch.get_default_dtype() == torch.float64),
+        "groups": len(groups.pg_map),
+        "resident": psutil.Process().memory_info().rss,
     }
-    ray.train.report(found)
-    os.environ["PARETUNE_TEST_MESS"] = "1"
-    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    model = ray.train.torch.prepare_model(torch.nn.Sequential(torch.nn.Linear(8, 32), torch.nn.Linear(32, 8)))
+    optimizer = torch.optim.AdamW(model.parameters())
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = model(torch.randn(16, 8)).square().mean()
+        loss.backward()
+        optimizer.step()
+    ray.train.report({**found, "trained": loss.item()})
+    os.environ["PARETUNE_TEST_MESS"] = os.environ["OMP_NUM_THREADS"] = "1"
     os.chdir("/")
+    ray.train.torch.enable_reproducibility(seed=random.randrange(1000))
+    warnings.simplefilter("error")
+    torch.set_num_threads(2 + random.randrange(2))
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    torch.set_float32_matmul_precision("medium")
+    torch.set_autocast_enabled("cpu", True)
+    torch.set_grad_enabled(False)
+    register_module_forward_hook(lambda module, inputs, output: output + 1)
+    torch.distributed.new_group(backend="gloo")
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
 
 
 def resuming(config: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import loops
+import numpy as np
 import psutil
 import pytest
 import torch_trainer_loops
@@ -183,8 +184,20 @@ def test_trials_share_workers_but_nothing_else(tmp_path: Path) -> None:
         assert table["pid"].nunique() == 1
         assert (table[random_numbers].nunique() == 3).all()
         assert (table["cost"] == 0).all()
-        assert (table["double"] == 0).all()
+        assert table[["trained", "groups"]].drop_duplicates().shape == (1, 2), "bit for bit"
         assert table[random_numbers].equals(tables[0][random_numbers])
+
+
+@pytest.mark.slow
+def test_the_hundredth_trial_of_a_gang_is_like_the_first(tmp_path: Path) -> None:
+    """Bit for bit, though every trial leaves a mess; and the workers do not grow."""
+    table = search(loops.environment, tmp_path, workers=2, trials=100).to_pandas()
+    assert set(table["status"]) == {"completed"}
+    assert table[["trained", "groups", "cost", "pid"]].drop_duplicates().shape[0] == 1
+    resident = table["resident"].to_numpy() / 2**20
+    grown_mib = np.polyfit(np.arange(20, 100), resident[20:], 1)[0]
+    print(f"{grown_mib:.4f} MiB per trial, from {resident[20]:.1f} to {resident[-1]:.1f} MiB")
+    assert grown_mib < 0.1
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import ray.data
 import ray.train.collective
 import ray.train.torch
 import torch
@@ -85,3 +86,27 @@ def train_func_per_worker(config: dict[str, Any]) -> None:
     last = train.get_all_reported_checkpoints()[-1]
     with last.checkpoint.as_directory() as checkpoint_dir:
         assert torch.load(Path(checkpoint_dir, "state.pt"))["epoch"] == last.metrics["epoch"] == 3
+
+
+def make_datasets(config: dict[str, Any]) -> dict[str, Any]:
+    """Datasets read anew by every driver."""
+    rows = ray.data.range(config["rows"]).map_batches(lambda batch: {"x": batch["id"]})
+    return {"train": rows, "val": ray.data.range(6)}
+
+
+def train_func_on_a_dataset(config: dict[str, Any]) -> None:
+    """The guide to Ray Data: two epochs over this worker's shard; most of the rows of a third one stay unread."""
+    train_data_shard = train.get_dataset_shard("train")
+    for _epoch in (1, 2):
+        mine = [int(x) for batch in train_data_shard.iter_torch_batches(batch_size=4) for x in batch["x"]]
+        checked = [int(i) for batch in train.get_dataset_shard("val").iter_torch_batches() for i in batch["id"]]
+        everyone: list[list[int]] = [mine]
+        if train.get_context().get_world_size() > 1:
+            everyone = [[]] * train.get_context().get_world_size()
+            torch.distributed.all_gather_object(everyone, mine)
+        rows = [row for shard in everyone for row in shard]
+        train.report({
+            "error": config["x"], "cost": 1.0, "rows": len(rows), "different": len(set(rows)), "sum": sum(rows),
+            "shards": len([shard for shard in everyone if shard]), "checked": len(checked),
+        })  # fmt: skip
+    next(iter(train_data_shard.iter_torch_batches(batch_size=1)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import re
+import sys
 import threading
+import warnings
 import weakref
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import pytest
 import ray.train
 import torch
 from ray.train import Checkpoint
+from torch.nn.modules.module import register_module_forward_hook
 
 from paretune.engine import loop
 from paretune.engine.inline import InlineRun
@@ -176,16 +180,38 @@ def test_the_process_is_seeded_before_and_restored_after(tmp_path: Path, monkeyp
         drawn.append((random.random(), float(np.random.rand()), torch.rand(1).item()))  # noqa: NPY002
         os.environ["KEPT"], os.environ["NEW"] = "changed", "1"
         os.chdir(tmp_path)
+        sys.path.append("/nowhere")
+        sys.argv = ["train.py"]
+        logging.basicConfig(level="DEBUG", force=True, handlers=[logging.NullHandler()])
+        warnings.simplefilter("ignore")
+        np.seterr(all="raise")
+        torch.set_num_threads(3)
         torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
         torch.set_grad_enabled(False)
+        torch.autograd.set_detect_anomaly(True)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_float32_matmul_precision("medium")
+        torch.set_autocast_enabled("cpu", True)
+        torch.set_autocast_dtype("cpu", torch.float16)
+        torch.backends.cudnn.benchmark = True
+        register_module_forward_hook(lambda module, inputs, output: output + 1)
 
-    before = Path.cwd()
+    def found() -> list[object]:
+        return [
+            dict(os.environ), Path.cwd(), list(sys.path), sys.argv, logging.root.level, list(logging.root.handlers),
+            list(warnings.filters), np.geterr(), torch.get_num_threads(), torch.get_default_dtype(),
+            torch.get_default_device(), torch.is_grad_enabled(), torch.is_anomaly_enabled(),
+            torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision(),
+            torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), torch.backends.cudnn.benchmark,
+            torch.nn.Identity()(torch.zeros(1)).item(),
+        ]  # fmt: skip
+
+    before = found()
     for seed in (5, 5, 6):
-        loop.run(train, {}, seed=seed)
+        assert loop.run(train, {}, seed=seed).status == "completed"
+        assert found() == before
     assert drawn[0] == drawn[1] != drawn[2]
-    assert (os.environ["KEPT"], "NEW" in os.environ, Path.cwd()) == ("before", False, before)
-    assert torch.get_default_dtype() == torch.float32
-    assert torch.is_grad_enabled()
 
 
 def test_trial_seeds_differ_between_trials_and_studies() -> None:

@@ -27,6 +27,7 @@ from paretune.engine.checkpoints import located
 from paretune.errors import UnsupportedError
 
 if TYPE_CHECKING:
+    from ray.data import DataIterator
     from ray.train import Checkpoint
 
 
@@ -41,6 +42,9 @@ class Loop(Protocol):
 
     def saved(self) -> list[tuple[Checkpoint, Mapping[str, float]]]:
         """The trial's checkpoints that are still there, oldest first, with what was reported with them."""
+
+    def dataset_shard(self, name: str) -> DataIterator:
+        """This rank's shard of a dataset, for this trial; raises DataError where there is none of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,9 @@ class _Redirect:
 
     def get_checkpoint(self) -> Checkpoint | None:
         return self.loop.get_checkpoint()
+
+    def get_dataset_shard(self, dataset_info: Any) -> DataIterator:
+        return self.loop.dataset_shard(dataset_info.dataset_name)
 
     def get_all_reported_checkpoints(self, *args: Any, **kwargs: Any) -> list[ReportedCheckpoint]:
         return [

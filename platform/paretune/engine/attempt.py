@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from paretune.engine.messages import Decision, Ended, Outcome, RankReport, Reported, Straggling, Task
 from paretune.engine.stragglers import Pace
 from paretune.records import Metrics
+
+if TYPE_CHECKING:
+    from paretune.engine.data import Handout
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Attempt:
     cancelled: bool = False
     ending: tuple[Outcome, Metrics] | None = None
     pace: Pace = field(default_factory=Pace)
+    handout: Handout | None = None
 
     def begin(self, rank: int, world: int) -> Task:
         """A rank of so many takes the task."""

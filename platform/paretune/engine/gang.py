@@ -21,7 +21,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from paretune.engine import boundary, standstill
 from paretune.engine.attempt import Attempt, Loss
@@ -30,6 +30,9 @@ from paretune.engine.room import Room
 from paretune.engine.train_run import TrainRun
 from paretune.errors import ParetuneError
 from paretune.records import Metrics
+
+if TYPE_CHECKING:
+    from ray.data import DataIterator
 
 GRACE_S = 10.0
 """How long the other ranks may take to end once one has failed, before the group is restarted."""
@@ -166,6 +169,16 @@ class Gang:
             self._complete_report(run)
         return await decision
 
+    async def dataset_shard(self, rank: int, key: tuple[int, int], name: str, node: str) -> DataIterator | None:
+        """The rank's shard of a dataset for the present task; None when that is over."""
+        from paretune.engine.data import Handout  # imports Ray Data, which few studies need
+
+        run = self._run
+        if run is None or not run.is_of(key) or run.outcomes or self._setup.ingest is None:
+            return None
+        run.handout = run.handout or Handout(self._setup.ingest, run.world)
+        return await run.handout.give(name, rank, node)
+
     async def saved(self) -> list[tuple[str, Metrics]]:
         """The checkpoints of the present task that were accepted, oldest first, with what was reported with them."""
         return self._saved
@@ -183,6 +196,8 @@ class Gang:
             reason = f"rank {rank} returned while rank {others} waits in ray.train.report: every rank must report alike"
             outcome = Outcome("failed", reason)
         run.outcomes[rank] = outcome
+        if run.handout is not None:
+            run.handout.withdraw()
         if len(run.outcomes) == run.world:
             self._conclude(run, "next")
         elif run.told_end or run.cancelled or run.ending is not None:

@@ -6,10 +6,11 @@ import time
 from typing import Any, Literal
 
 import ray
+import torch
 
-from paretune.engine import _notice, _seam, boundary, checkpoints, companion, loop
+from paretune.engine import _notice, _seam, boundary, checkpoints, companion, loop, resources
 from paretune.engine.messages import RankReport, Setup, Task
-from paretune.errors import ReportError, TrialStopped
+from paretune.errors import DataError, ReportError, TrialStopped
 from paretune.layouts import assembled
 from paretune.train import open_runs
 
@@ -20,12 +21,13 @@ _NEVER_S = 1e9
 def trainer(setup: Setup, name: str, namespace: str, *, scratch: str) -> Any:
     """The Ray Train run whose workers serve the gang of that name."""
     from ray.train import FailureConfig, RunConfig
-    from ray.train.torch import TorchTrainer
+    from ray.train.torch import TorchConfig, TorchTrainer
 
     scaling: Any = ray.train.ScalingConfig  # type checkers take it for the older one, which knows no ranges
     return TorchTrainer(
         _worker_main,
         train_loop_config={"setup": setup, "gang": name, "namespace": namespace},
+        torch_config=TorchConfig(backend=resources.backend(setup.gpus)),
         scaling_config=scaling(
             num_workers=setup.workers if setup.min_workers == setup.workers else (setup.min_workers, setup.workers),
             elastic_resize_monitor_interval_s=_NEVER_S,
@@ -60,6 +62,8 @@ def _worker_main(config: dict[str, Any]) -> None:
             return
         if task == "leave" or _run_task(setup, task, rank=rank, gang=gang, train=train) == "restart":
             raise GangRestart(f"rank {rank} makes room for a new group of workers")
+        if not torch.distributed.is_initialized():
+            raise GangRestart(f"rank {rank}: trial {task.trial} has destroyed the process group")
         if setup.fresh:
             return
 
@@ -125,6 +129,17 @@ class _Member:
     def get_checkpoint(self) -> Any:
         """Behind `ray.train.get_checkpoint`."""
         return checkpoints.open_checkpoint(self._checkpoint, self._setup.folder) if self._checkpoint else None
+
+    def dataset_shard(self, name: str) -> Any:
+        """Behind `ray.train.get_dataset_shard`: every rank asks, and gets its own."""
+        from paretune.engine import data  # imports Ray Data, which few studies need
+
+        data.check(name, self._setup.ingest)
+        key = (self._task.trial, self._task.attempt)
+        shard = ray.get(self._gang.dataset_shard.remote(self._rank, key, name, data.node()))
+        if shard is None:
+            raise DataError(f"ray.train.get_dataset_shard: the trial ended before every rank asked for {name!r}")
+        return shard
 
     def saved(self) -> Any:
         """Behind `ray.train.get_all_reported_checkpoints`: what the gang has accepted, the same on every rank."""

@@ -17,6 +17,7 @@ from paretune.layouts import assembled
 from paretune.records import Metrics
 
 if TYPE_CHECKING:
+    from ray.data import DataIterator
     from ray.train import Checkpoint
 
 
@@ -27,6 +28,7 @@ class InlineRun:
         self._setup, self._train, self._task, self._patience = setup, train, task, patience
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._decisions: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True: go on
+        self._shards: dict[str, DataIterator] = {}
         self._waiting = False
         self._step, self._checkpoint = task.step, task.checkpoint
         self._saved: list[tuple[str, Metrics]] = []
@@ -126,6 +128,14 @@ class InlineRun:
     def get_checkpoint(self) -> Checkpoint | None:
         """Behind `ray.train.get_checkpoint`."""
         return checkpoints.open_checkpoint(self._checkpoint, self._setup.folder) if self._checkpoint else None
+
+    def dataset_shard(self, name: str) -> DataIterator:
+        """Behind `ray.train.get_dataset_shard`: the whole dataset."""
+        from paretune.engine import data  # imports Ray Data, which few studies need
+
+        if name not in self._shards:
+            (self._shards[name],) = data.check(name, self._setup.ingest).shards(name, [data.node()])
+        return self._shards[name]
 
     def saved(self) -> list[tuple[Checkpoint, Metrics]]:
         """Behind `ray.train.get_all_reported_checkpoints`: what this attempt has reported."""

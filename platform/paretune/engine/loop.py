@@ -6,23 +6,17 @@ Used by trial actors (one worker) and by the workers of a gang alike.
 from __future__ import annotations
 
 import gc
-import os
-import random
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cloudpickle
-import numpy as np
-import torch
 
-from paretune.engine import out_of_memory
+from paretune.engine import out_of_memory, process
 from paretune.engine.messages import Outcome
 from paretune.errors import DivergedError, ReportError, StarvedError, TrainableError, TrialStopped, UnsupportedError
-from paretune.train.open_runs import close_runs
 
 TrainFunction = Callable[[dict[str, Any]], Any]
 
@@ -43,7 +37,7 @@ def run(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
 
 
 def _outcome(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
-    with _clean_process(seed):
+    with process.clean(seed):
         try:
             train(config)
         except TrialStopped:
@@ -59,33 +53,6 @@ def _outcome(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outc
             line = f"the training function called sys.exit({error.code!r})"
             return Outcome("failed", line, traceback.format_exc())
     return Outcome("completed")
-
-
-@contextmanager
-def _clean_process(seed: int) -> Iterator[None]:
-    """Seed every generator before; restore environment, folder and torch's settings after, close runs, free memory.
-
-    Every rank gets the same seed: loops that average gradients themselves count on equal initial weights, which
-    PyTorch's constant default seed gives them outside paretune.
-    """
-    environment, folder = dict(os.environ), os.getcwd()  # noqa: PTH109 - restored with chdir below
-    threads, dtype, gradients = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - training loops use numpy's global generator
-    torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        close_runs()
-        os.environ.clear()
-        os.environ.update(environment)
-        os.chdir(folder)
-        torch.set_num_threads(threads)
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(gradients)
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def _from_user_code(error: BaseException) -> str:

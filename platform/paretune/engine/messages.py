@@ -7,10 +7,13 @@ driver <--Reported | Restarted | Straggling | Ended-- trial actor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from paretune.objective import Objectives
 from paretune.records import Ending, Metrics
+
+if TYPE_CHECKING:
+    from paretune.engine.data import Ingest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,7 @@ class Setup:
     config holds beside the suggested parameters, `resource` the metric that says how far a trial is (None: its epoch,
     or else the number of its reports), `saved_by` the resource by which it must have saved a checkpoint (None: it need
     not save any), `retries` how often one trial may lose its workers, `hang_s` how long one report may take after
-    another (see engine.standstill).
+    another (see engine.standstill), `ingest` what `get_dataset_shard` reads.
     """
 
     study: str
@@ -40,6 +43,7 @@ class Setup:
     retries: int
     hang_s: float | None
     fresh: bool  # new workers for every trial
+    ingest: Ingest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

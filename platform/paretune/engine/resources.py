@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from paretune.errors import ResourceError
 from paretune.study import TrainSettings
@@ -25,10 +26,16 @@ def gpus_per_worker(train: TrainSettings, nodes: Sequence[Node], *, concurrency:
     return 1.0 if sum(math.floor(node.gpus) for node in nodes) >= train.workers * concurrency else 0.0
 
 
-def concurrent_trials(train: TrainSettings, nodes: Sequence[Node], *, gpus: float) -> int:
+def backend(gpus: float) -> Literal["gloo", "nccl"]:
+    """What a gang's workers exchange gradients with: NCCL refuses two on one GPU, gloo goes by the host."""
+    return "nccl" if gpus >= 1 else "gloo"
+
+
+def concurrent_trials(train: TrainSettings, nodes: Sequence[Node], *, gpus: float, data_cpus: float = 0.0) -> int:
     """How many trials fit at a time, each with all its workers; one where only its fewest do.
 
-    Trials that share less than they could have would not give it up for one that waits.
+    Trials that share less than they could have would not give it up for one that waits. Each has `data_cpus` left for
+    Ray Data to read with.
 
     Raises:
         ResourceError: not even one does.
@@ -41,7 +48,15 @@ def concurrent_trials(train: TrainSettings, nodes: Sequence[Node], *, gpus: floa
             f"train: workers: {train.min_workers} workers of {each} each cannot be placed, the cluster has {have}",
             hint=f"at most {slots} such workers fit: lower train.workers or train.cpus, or use a larger cluster",
         )
-    return max(1, slots // train.workers)
+    cpus = sum(node.cpus for node in nodes)
+    if train.min_workers * train.cpus + data_cpus > cpus + 1e-9:
+        raise ResourceError(
+            f"train: {train.min_workers} workers of {train.cpus:g} CPU each leave none of the cluster's "
+            f"{cpus:g} CPU to Ray Data, which needs {data_cpus:g} to read the datasets",
+            hint="lower train.workers, train.cpus or train.data_cpus, or use a larger cluster",
+        )
+    beside_data = math.floor(cpus / (train.workers * train.cpus + data_cpus) + 1e-9)
+    return max(1, min(slots // train.workers, beside_data))
 
 
 def worker_slots(nodes: Sequence[Node], *, cpus: float, gpus: float) -> int:
@@ -51,4 +66,9 @@ def worker_slots(nodes: Sequence[Node], *, cpus: float, gpus: float) -> int:
 
 def _slots(node: Node, cpus: float, gpus: float) -> int:
     by_cpu = math.floor(node.cpus / cpus + 1e-9)
-    return min(by_cpu, math.floor(node.gpus / gpus + 1e-9)) if gpus else by_cpu
+    return min(by_cpu, _on_gpus(math.floor(node.gpus), gpus)) if gpus else by_cpu
+
+
+def _on_gpus(count: int, gpus: float) -> int:
+    """Workers of `gpus` each on whole GPUs: a fraction lies on one GPU, 0.4 fits twice on each."""
+    return count // round(gpus) if gpus >= 1 else count * math.floor(1 / gpus + 1e-9)

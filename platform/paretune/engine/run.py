@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
@@ -40,6 +40,9 @@ from paretune.engine.tune_adapters import (
 )
 from paretune.study import StudySpec
 
+if TYPE_CHECKING:
+    from paretune.engine.data import Ingest
+
 _CLOSE_S = 20.0
 """How long gangs may take to end before they are killed."""
 
@@ -53,14 +56,17 @@ _TUNE_SETTINGS = {
 }
 
 
-def place(spec: StudySpec, session: Session) -> tuple[StudySpec, float]:
+def place(spec: StudySpec, session: Session, *, datasets: int = 0) -> tuple[StudySpec, float]:
     """The spec with its concurrency cut to what the cluster can place, and the GPUs of each worker.
+
+    Each of the datasets needs a CPU to be read with beside a trial's workers, unless `train: data_cpus` says otherwise.
 
     Raises:
         ResourceError: not even one trial can be placed.
     """
     gpus = gpus_per_worker(spec.train, session.nodes, concurrency=spec.search.concurrency)
-    fits = concurrent_trials(spec.train, session.nodes, gpus=gpus)
+    data_cpus = 0.0 if datasets == 0 else spec.train.data_cpus or float(datasets)
+    fits = concurrent_trials(spec.train, session.nodes, gpus=gpus, data_cpus=data_cpus)
     if fits < spec.search.concurrency:
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"concurrency": fits})})
     return spec, gpus
@@ -75,6 +81,7 @@ def execute(
     gpus: float,
     recorder: Recorder,
     session: Session,
+    ingest: Ingest | None = None,
 ) -> str | None:
     """Run trials until the budget is used up; returns why it stopped before that, if it did.
 
@@ -98,6 +105,7 @@ def execute(
         retries=spec.train.retries,
         hang_s=spec.train.hang_s,
         fresh=spec.train.isolation == "trial",
+        ingest=ingest,
     )
     recorder.add_listener(checkpoints.Keeper(folder, spec, recorder.log))
     stopper = StudyStopper(spec, recorder)

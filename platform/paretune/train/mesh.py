@@ -35,7 +35,9 @@ class Mesh:
 
 
 def open_mesh(layout: Layout, device: torch.device) -> Mesh:
-    """Make the groups of a layout over all workers; every worker calls it. NCCL on CUDA, gloo on the CPU.
+    """Make the groups of a layout over all workers; every worker calls it.
+
+    NCCL on CUDA, unless the process group says gloo, as where workers share a GPU; gloo on the CPU.
 
     Raises:
         SpecError: the layout is for another number of workers.
@@ -49,7 +51,7 @@ def open_mesh(layout: Layout, device: torch.device) -> Mesh:
     stage, replica = divmod(rank(), layout.data)
     if layout.workers == 1:
         return Mesh(replica=0, stage=0, has_loss=True, everyone=None, data=None, pipeline=None)
-    backend = "nccl" if device.type == "cuda" else "gloo"
+    backend = "nccl" if device.type == "cuda" and dist.get_backend() != "gloo" else "gloo"
     grid = [[s * layout.data + r for r in range(layout.data)] for s in range(layout.pipeline)]
     everyone = dist.new_group(backend=backend)
     data = pipeline = everyone
