@@ -20,7 +20,7 @@ settings.load_profile("paretune")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes run the tests: what starts a Ray in one, which they share; else what stands in one file together."""
+    """Two processes run the tests: all that start a Ray in one, which they share; others a file at a time."""
     for item in items:
         shared = "ray" if item.get_closest_marker("ray") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(shared))

@@ -23,8 +23,8 @@ from paretune.objective import Limit, Objective, Objectives
 from paretune.parameters import Config, Parameter, declared
 from paretune.recommendation import Recommendation, recommend
 from paretune.records import ENDINGS, Ending, Event, EventKind, Metrics, Observation, Proposal, Report, Suggestion
+from paretune.settings import AlgorithmSpec
 from paretune.space import Space, Value
-from paretune.study import AlgorithmSpec
 
 _GIVEN = "given"
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from paretune import store
 from paretune.earlier import Source, unfit
 from paretune.errors import ParetuneError, SpecError, StudyNotFoundError
+from paretune.settings import EarlierStudy
 from paretune.store import StoredStudy
-from paretune.study import EarlierStudy, StudySpec
+from paretune.study import StudySpec
 
 MOST = 8
 """Studies taken from a store, the most recent ones: the weighing compares them all at every trial."""

@@ -19,8 +19,8 @@ from paretune.earlier import Source
 from paretune.errors import AlgorithmError
 from paretune.objective import Objectives
 from paretune.records import Observation, Proposal, Suggestion
+from paretune.settings import AlgorithmSpec
 from paretune.space import Choice, Float, Int, Space
-from paretune.study import AlgorithmSpec
 
 ONE = Objectives.from_dict({"error": "minimize"})
 TWO = Objectives.from_dict({"error": "minimize", "speed": "maximize"})

@@ -15,7 +15,8 @@ from paretune.errors import SchedulerError
 from paretune.log import Log
 from paretune.records import Event, EventKind, Proposal, Report, Suggestion
 from paretune.schedulers import Scheduler
-from paretune.study import SchedulerSpec, StudySpec, build
+from paretune.settings import SchedulerSpec
+from paretune.study import StudySpec, build
 
 EPOCHS = 27
 ONE: dict[str, Any] = {"error": "minimize"}

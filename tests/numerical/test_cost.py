@@ -15,8 +15,8 @@ from paretune.algorithms._gp.cost import learn_cost
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.objective import Objectives
 from paretune.records import Observation
+from paretune.settings import AlgorithmSpec
 from paretune.space import Space
-from paretune.study import AlgorithmSpec
 
 SPACE = Space({"x": pt.Float(0, 1), "y": pt.Float(0, 1)})
 ENCODING = Encoding(SPACE)

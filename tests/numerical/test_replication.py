@@ -16,8 +16,8 @@ from paretune.algorithms._gp.knowledge import Knowledge, learn
 from paretune.algorithms._gp.replication import gains, is_noisy, may_repeat, repeated
 from paretune.objective import Objectives
 from paretune.records import Observation
+from paretune.settings import AlgorithmSpec
 from paretune.space import Space
-from paretune.study import AlgorithmSpec
 
 LINE = Space.from_dict({"x": pt.Float(0, 1)})
 ONE = Objectives.from_dict({"error": "minimize"})

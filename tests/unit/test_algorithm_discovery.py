@@ -13,8 +13,8 @@ from paretune import algorithms
 from paretune.algorithms import Problem
 from paretune.errors import AlgorithmError
 from paretune.objective import Objectives
+from paretune.settings import AlgorithmSpec
 from paretune.space import Float, Space
-from paretune.study import AlgorithmSpec
 
 PROBLEM = Problem(space=Space({"x": Float(0, 1)}), objectives=Objectives.from_dict({"error": "minimize"}))
 

@@ -14,8 +14,8 @@ from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.transfer import lessons_of, priors
 from paretune.diagnosis import diagnose
 from paretune.recommendation import recommend
+from paretune.settings import AlgorithmSpec
 from paretune.space import Space
-from paretune.study import AlgorithmSpec
 
 PLANE: dict[str, Any] = {"x": pt.Float(0, 1), "y": pt.Float(0, 1)}
 

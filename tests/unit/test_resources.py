@@ -8,7 +8,7 @@ import pytest
 
 from paretune.engine.resources import Node, backend, concurrent_trials, gpus_per_worker
 from paretune.errors import ResourceError
-from paretune.study import TrainSettings
+from paretune.settings import TrainSettings
 
 CPUS = [Node(4, 0), Node(2, 0)]
 GPUS = [Node(16, 4), Node(16, 4)]

@@ -18,8 +18,9 @@ from paretune.errors import SpecError
 from paretune.log import Log
 from paretune.objective import Objectives
 from paretune.records import Event, Observation, Proposal, Suggestion
+from paretune.settings import AlgorithmSpec
 from paretune.space import Float, Space
-from paretune.study import AlgorithmSpec, StudySpec
+from paretune.study import StudySpec
 
 CONFIG = {"lr": 1e-3, "hidden": 64, "layers": 3, "optimizer": "adamw"}
 

@@ -22,7 +22,7 @@ LAYERS = [
     {"errors", "_defaults", "_yaml"},
     {"train"},
     {"parameters", "beliefs", "prior", "scale", "coordinates", "constraints", "slices", "legality", "space", "_optuna"}
-    | {"objective", "records", "pareto", "log", "study", "amendments", "listener", "_source", "layouts"},
+    | {"objective", "records", "pareto", "log", "settings", "study", "amendments", "listener", "_source", "layouts"},
     {"catalogue", "loading", "provenance", "winners", "earlier", "population"},
     {"stopping", "schedulers"},
     {"algorithms", "store", "trainables"},

@@ -11,7 +11,7 @@ from paretune.algorithms._settings import Settings
 from paretune.algorithms._succession import Succession
 from paretune.catalogue import Catalogue
 from paretune.errors import AlgorithmError
-from paretune.study import AlgorithmSpec
+from paretune.settings import AlgorithmSpec
 
 _ALGORITHMS: Catalogue[Algorithm] = Catalogue(
     "paretune.algorithms", Path(__file__).parent, noun="algorithm", plain=Settings, error=AlgorithmError

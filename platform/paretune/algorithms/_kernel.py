@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from paretune.algorithms._gp.settings import GP, Kernel
-from paretune.study import AlgorithmSpec
+from paretune.settings import AlgorithmSpec
 
 
 def kernel_of(algorithm: AlgorithmSpec) -> Kernel:

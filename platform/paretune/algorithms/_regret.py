@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from paretune.algorithms._base import Problem
 from paretune.records import Observation, Suggestion
+from paretune.settings import AlgorithmSpec
 from paretune.stopping import REGRET_BOUND
-from paretune.study import AlgorithmSpec
 
 
 def bound_regret(

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from paretune.objective import Bound, Objective, Objectives
+    from paretune.settings import SearchSettings, TrainSettings
     from paretune.space import Parameter, Space
-    from paretune.study import SearchSettings, TrainSettings
 
 
 def trainables() -> None:

@@ -16,7 +16,7 @@ from paretune.algorithms import Problem
 from paretune.engine.ahead import Ahead, Next
 from paretune.log import Log, latest
 from paretune.records import Observation, Suggestion
-from paretune.study import AlgorithmSpec
+from paretune.settings import AlgorithmSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,8 @@ from ray.train import DataConfig
 from paretune import store
 from paretune.engine.loop import TrainFunction
 from paretune.errors import DataError, TrainableError
-from paretune.study import DatasetContents, Datasets, StudySpec
+from paretune.settings import DatasetContents, Datasets
+from paretune.study import StudySpec
 
 Given: TypeAlias = Mapping[str, Dataset | Callable[[], Dataset]]
 """Datasets by name, as a TorchTrainer takes them."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from paretune.errors import ResourceError
-from paretune.study import TrainSettings
+from paretune.settings import TrainSettings
 
 
 @dataclass(frozen=True, slots=True)

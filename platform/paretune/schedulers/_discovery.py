@@ -8,7 +8,8 @@ from paretune.catalogue import Catalogue
 from paretune.errors import SchedulerError
 from paretune.schedulers._base import Scheduler, Training
 from paretune.schedulers._settings import Settings
-from paretune.study import SchedulerSpec, StudySpec
+from paretune.settings import SchedulerSpec
+from paretune.study import StudySpec
 
 _SCHEDULERS: Catalogue[Scheduler] = Catalogue(
     "paretune.schedulers", Path(__file__).parent, noun="scheduler", plain=Settings, error=SchedulerError
