@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -62,13 +63,22 @@ class Passes:
             dist.all_reduce(most, op=dist.ReduceOp.MAX, group=self._mesh.everyone)
         return int(most)
 
-    def backward(self, x: Tensor, y: Tensor, *, factor: float, exchange: bool) -> Tensor:
+    @property
+    def alike(self) -> bool:
+        """Whether every worker has the loss before its backward pass, and all gradients once they are exchanged."""
+        return self._pipeline is None and self._layout.shard != "fsdp"
+
+    def backward(
+        self, x: Tensor, y: Tensor, *, factor: float, exchange: bool, between: Callable[[Tensor], None] | None = None
+    ) -> Tensor:
         """Add the gradients of `factor` x the mean loss; returns the mean loss where the last stage is.
 
-        `exchange`: an update follows, so that what exchanges gradients during the pass is to do so.
+        `exchange`: an update follows, so that what exchanges gradients during the pass is to do so. `between` is called
+        with the loss before the backward pass, where workers are `alike`.
         """
         for module in self._parts.modules.values():
-            module.train()
+            if not module.training:
+                module.train()
         if self._pipeline is not None:
             self._exchanged = not self._explicit
             return self._pipeline.backward(x, y, factor=factor)
@@ -77,8 +87,11 @@ class Passes:
         with replicas.without_exchange(module, wait=not exchange):
             with self._forward.running(), autocast(self._layout.precision, self._device):
                 loss = self._loss(module(x), y)
+            found = loss.detach().double()
+            if between is not None:
+                between(found)
             (loss * factor).backward()
-        return loss.detach().double()
+        return found
 
     def exchange(self) -> None:
         """Make the gradients the same on all copies, where the backward pass has not done it."""
@@ -90,8 +103,11 @@ class Passes:
                 replicas.average(mine, self._mesh.data, bucket_mb=self._layout.bucket_mb)
 
     def squared_norm(self) -> Tensor:
-        """This worker's share of the squared global norm of the gradients: each element counts on one worker."""
-        counts = self._mesh.replica == 0 or self._layout.shard == "fsdp"
+        """This worker's share of the squared global norm of the gradients: each element counts on one worker.
+
+        Where workers are `alike`, all of it.
+        """
+        counts = self.alike or self._mesh.replica == 0 or self._layout.shard == "fsdp"
         once = [self._parts.parameters[name] for name in self._parts.parameters if name in self._parts.counted]
         return gradients.squared_norm(gradients.gradients(once if counts else ()), self._device)
 

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ from paretune.train.passes import Batch, Passes
 from paretune.train.precision import LossScale
 from paretune.train.saver import Saver
 from paretune.train.stats import Meter, Stats
-from paretune.train.totals import Mine, Totals, add_up
+from paretune.train.totals import Adding, Mine, Totals
 
 if TYPE_CHECKING:
     from ray.train import Checkpoint
@@ -166,12 +167,18 @@ class Run:
         x, y = self.passes.load(batch)
         if self._unit == 0:
             self._unit = self.passes.largest(len(x))
-        update = self._pending + 1 == self.layout.accumulate
-        factor = len(x) / self._unit * self.loss_scale.value
-        loss = self.passes.backward(x, y, factor=factor, exchange=update)
         self._pending += 1
         self._window_samples += len(x)
-        totals = self._update(loss, len(x)) if update else self._totals(loss, len(x))
+        update = self._pending == self.layout.accumulate
+        begun: list[Adding] = []
+        loss = self.passes.backward(
+            x,
+            y,
+            factor=len(x) / self._unit * self.loss_scale.value,
+            exchange=update,
+            between=(lambda loss: begun.append(self._add_up(loss, len(x)))) if self.passes.alike else None,
+        )
+        totals = self._update(loss, len(x), begun) if update else (begun or [self._add_up(loss, len(x))])[0].totals()
         if not update:
             self.health.look(totals, None)
         self._meter.add(
@@ -187,7 +194,7 @@ class Run:
         """
         self.health.pause()
         if self._pending:
-            self._update(None, 0)
+            self._update(None, 0, [])
         self.health.judge()
 
     def evaluate(self, batch: Batch, measure: Loss | None = None) -> float:
@@ -198,7 +205,7 @@ class Run:
         self.health.pause()
         x, y = self.passes.load(batch)
         self.passes.share_buffers()
-        return self._totals(self.passes.evaluate(x, y, measure), len(x)).loss
+        return self._add_up(self.passes.evaluate(x, y, measure), len(x)).totals().loss
 
     def save(self, path: str | Path, extra: dict[str, Any] | None = None, *, wait: bool = True) -> None:
         """Write a checkpoint as the folder `path`, which all workers must reach: complete under its name, or not there.
@@ -268,35 +275,39 @@ class Run:
 
     # -- one step --------------------------------------------------------------------------------------------------
 
-    def _totals(self, loss: Tensor, samples: int, *, measure_norm: bool = False) -> Totals:
+    def _add_up(self, loss: Tensor, samples: int, *, squared_norm: Tensor | None = None) -> Adding:
+        """Begin to add up what the workers have to say of a step; of its times, what they know by now."""
         times = self.passes.take_times()
-        return add_up(
-            self.mesh,
-            Mine(
-                loss=loss,
-                samples=samples,
-                window_samples=self._window_samples,
-                squared_norm=self.passes.squared_norm() if measure_norm else None,
-                representation=self.health.take_representation(),
-                wall_s=times.wall_s,
-                busy_s=times.busy_s,
-                own_s=times.own_s,
-                waited_s=self.health.take_waited_s(),
-                peak_bytes=self._memory.read_bytes(),
-            ),
+        mine = Mine(
+            loss=loss,
+            samples=samples,
+            window_samples=self._window_samples,
+            squared_norm=squared_norm,
+            representation=self.health.take_representation(),
+            wall_s=times.wall_s,
+            busy_s=times.busy_s,
+            own_s=times.own_s,
+            waited_s=self.health.take_waited_s(),
+            peak_bytes=self._memory.seen_bytes(),
         )
+        return Adding(self.mesh, mine)
 
-    def _update(self, loss: Tensor | None, samples: int) -> Totals:
+    def _update(self, loss: Tensor | None, samples: int, begun: list[Adding]) -> Totals:
         """Divide by the window's samples and the loss scale, clip, and let the optimizer go on.
 
-        `loss` and `samples` of the window's last step; None: it was counted before.
+        `loss` and `samples` of the window's last step; None: it was counted before. `begun`: its sums, if under way.
         """
         self.passes.exchange()
         needs_norm = self.layout.clip_norm is not None or self.loss_scale.active
         measure_norm = needs_norm or self.health.wants_norm
-        totals = self._totals(
-            torch.zeros((), device=self.device) if loss is None else loss, samples, measure_norm=measure_norm
-        )
+        squared_norm = self.passes.squared_norm() if measure_norm else None
+        if begun:
+            totals = begun[0].totals()
+        else:
+            counted = torch.zeros((), device=self.device) if loss is None else loss
+            totals = self._add_up(counted, samples, squared_norm=squared_norm).totals()
+        if squared_norm is not None and self.passes.alike:
+            totals = replace(totals, squared_norm=float(squared_norm))
         factor = self.layout.data * self._unit / totals.window_samples / self.loss_scale.value
         norm = math.sqrt(totals.squared_norm) * factor
         finite = math.isfinite(norm)
