@@ -7,19 +7,22 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from ray.train.v2._internal.execution.context import TrainContext
 from ray.train.v2._internal.execution.preemption import PreemptionContext
 
-from paretune.engine import _notice, room, standstill
+from paretune.engine import _notice, gang_worker, room, standstill
 from paretune.engine import gang as gangs
 from paretune.engine.gang import Gang
 from paretune.engine.messages import Ended, Outcome, RankReport, Reported, Restarted, Setup, Straggling, Task
 from paretune.engine.resources import Node
 from paretune.engine.stragglers import Pace
+from paretune.engine.train_run import TrainRun
 from paretune.objective import Objectives
 
 TASK = Task(trial=3, attempt=0, config={}, seed=0)
@@ -368,3 +371,43 @@ def test_stacks_name_the_line_of_every_thread() -> None:
     assert "leave.wait(60)" in found.training
     assert "thread stander" in found.all
     assert "thread MainThread" in found.all
+
+
+class Fit:
+    """In the place of a trainer: the n-th run does what the n-th of `runs` does."""
+
+    def __init__(self, runs: list[Callable[[], None]]) -> None:
+        self.runs = runs
+
+    def fit(self) -> None:
+        self.runs.pop(0)()
+
+
+def ray_train_runs(monkeypatch: pytest.MonkeyPatch, *runs: Callable[[], None]) -> TrainRun:
+    """What becomes of a gang's Ray Train run, once it is over."""
+    left = Fit(list(runs))
+    monkeypatch.setattr(gang_worker, "trainer", lambda *given, scratch: left)
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
+    run = TrainRun(cast(Setup, SimpleNamespace(fresh=False)), "gang", "tests")
+    left.runs[:] = [partial(each, run) if each is served_and_lost else each for each in left.runs]
+    run._fit("gang", "tests")
+    assert left.runs == []
+    return run
+
+
+def served_and_lost(run: TrainRun) -> None:
+    run.served = True
+    raise OSError("the controller's node is gone")
+
+
+def lost() -> None:
+    raise OSError("no such image")
+
+
+def test_a_train_run_that_fails_after_its_workers_came_up_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ray_train_runs(monkeypatch, *[served_and_lost] * 5, lost, lambda: None)  # type: ignore[list-item]
+    assert run.broken is None
+
+
+def test_a_train_run_whose_workers_never_come_up_breaks_the_gang(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no such image" in str(ray_train_runs(monkeypatch, lost, lost, lost).broken)

@@ -139,7 +139,7 @@ class Gang:
 
     async def join(self, rank: int, group: str, world: int) -> None:
         """A worker has come up, one of `world` in that placement group."""
-        self._heard = time.monotonic()
+        self._heard, self._train_run.served = time.monotonic(), True
         if group != self._group:
             self._regroup(world)
             self._group, self._world = group, world

@@ -1,4 +1,7 @@
-"""The Ray Train run behind a gang: a thread waits for it, and begins another where each trial gets fresh workers."""
+"""The Ray Train run behind a gang: a thread waits for it, and begins another where each trial gets fresh workers.
+
+A run that fails although its workers had come up (its own actors may be lost with a node) is begun anew as well.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ import traceback
 
 from paretune.engine.messages import Setup
 
+ATTEMPTS = 3
+"""How many runs on end may fail before any worker has come up."""
+
 
 class TrainRun:
-    """Lasts until its workers return; `broken` says why it ended before that."""
+    """Lasts until its workers return; `broken` says why it ended before that. `served`: a worker has come up."""
 
     def __init__(self, setup: Setup, name: str, namespace: str) -> None:
-        self.closing = False
+        self.closing = self.served = False
         self.broken: str | None = None
         self._setup = setup
         self._thread = threading.Thread(target=self._fit, args=(name, namespace), daemon=True)
@@ -26,12 +32,18 @@ class TrainRun:
     def _fit(self, name: str, namespace: str) -> None:
         from paretune.engine import gang_worker  # imports torch, which the driver can do without
 
-        try:
-            with tempfile.TemporaryDirectory(prefix="paretune-", ignore_cleanup_errors=True) as scratch:
-                while True:
+        failed = 0
+        with tempfile.TemporaryDirectory(prefix="paretune-", ignore_cleanup_errors=True) as scratch:
+            while True:
+                self.served = False
+                try:
                     gang_worker.trainer(self._setup, name, namespace, scratch=scratch).fit()
                     if self.closing or not self._setup.fresh:
                         return
-        except Exception:
-            if not self.closing:
-                self.broken = traceback.format_exc()
+                except Exception:
+                    failed = 1 if self.served else failed + 1
+                    if self.closing:
+                        return
+                    if failed == ATTEMPTS:
+                        self.broken = traceback.format_exc()
+                        return
