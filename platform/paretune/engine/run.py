@@ -184,8 +184,8 @@ def _gangs(spec: StudySpec, setup: Setup, session: Session) -> Iterator[list[str
     run = uuid.uuid4().hex[:8]
     names = [f"gang-{spec.name}-{run}-{i}" for i in range(spec.search.concurrency)]
     environment = {"RAY_ADDRESS": session.address, "RAY_CHDIR_TO_TRIAL_DIR": "0"}
-    # beside the driver, whose node is the last to be lost; Ray's types do not know this strategy
-    here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    # beside the driver, whose node is the last to be lost; what asks for no CPU is placed anywhere if soft (Ray 2.60)
+    here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Gang)
     gangs: list[Any] = [
         actor.options(name=name, max_concurrency=1000, runtime_env={"env_vars": environment}).remote(
