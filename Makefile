@@ -38,7 +38,8 @@ format: $(STAMP) ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
 
 test: $(STAMP) ## The tests, without the slow ones
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -m "not slow and not ray" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and ray"
 
 test-slow: $(STAMP) ## The slow tests alone
 	$(BIN)/pytest -m slow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 
-import pytest
 from hypothesis import HealthCheck, settings
 
 # No deadline: machines differ, and no test asserts a duration. In continuous integration the examples are the same each
@@ -21,10 +20,3 @@ settings.load_profile("paretune")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; tests interrupt what they start
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes run the tests: all that start a Ray in one, which they share; others a file at a time."""
-    for item in items:
-        shared = "ray" if item.get_closest_marker("ray") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))

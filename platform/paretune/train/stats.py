@@ -98,7 +98,7 @@ class Meter:
             samples_per_s=rate,
             tokens_per_s=None if self._tokens is None else rate * self._tokens,
             bubble=1 - self._busy_s / self._wall_s if self._wall_s else None,
-            peak_memory_bytes=max(self._peak_bytes, self._memory.read_bytes()),  # workers tell before a step is over
+            peak_memory_bytes=self._peak_bytes,
             memory_kind=self._memory.kind,
             communication_s=None if self._communication_s is None else self._communication_s / steps,
             grad_norm=self.grad_norm,
