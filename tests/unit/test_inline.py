@@ -209,9 +209,21 @@ def test_the_process_is_seeded_before_and_restored_after(tmp_path: Path, monkeyp
 
     before = found()
     for seed in (5, 5, 6):
-        assert loop.run(train, {}, seed=seed).status == "completed"
+        assert loop.run(train, {}, seed=seed, tell=lambda outcome: outcome.status) == "completed"
         assert found() == before
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_loop_has_made_lasts_until_all_are_through_unless_it_failed(fails: bool) -> None:
+    def train(config: dict[str, Any]) -> None:
+        os.environ["MADE_BY_THE_LOOP"] = "1"
+        if fails:
+            raise OSError
+
+    there = loop.run(train, {}, seed=0, tell=lambda outcome: "MADE_BY_THE_LOOP" in os.environ)
+    assert there is not fails
+    assert "MADE_BY_THE_LOOP" not in os.environ
 
 
 def test_trial_seeds_differ_between_trials_and_studies() -> None:
@@ -222,7 +234,7 @@ def test_trial_seeds_differ_between_trials_and_studies() -> None:
 
 def test_a_function_that_cannot_be_loaded_fails_with_the_reason() -> None:
     code = cloudpickle.dumps(counting).replace(b"test_inline", b"tost_inline")
-    outcome = loop.run(loop.load(code, ()), {}, seed=0)
+    outcome = loop.run(loop.load(code, ()), {}, seed=0, tell=lambda outcome: outcome)
     assert outcome.status == "failed"
     assert outcome.reason is not None
     assert "cannot be loaded on this worker: ModuleNotFoundError" in outcome.reason

@@ -9,7 +9,7 @@ import ray
 import torch
 
 from paretune.engine import _notice, _seam, boundary, checkpoints, companion, loop, resources
-from paretune.engine.messages import RankReport, Setup, Task
+from paretune.engine.messages import Outcome, RankReport, Setup, Task
 from paretune.errors import DataError, ReportError, TrialStopped
 from paretune.layouts import assembled
 from paretune.train import open_runs
@@ -71,13 +71,7 @@ def _worker_main(config: dict[str, Any]) -> None:
 def _run_task(setup: Setup, task: Task, *, rank: int, gang: Any, train: Any) -> str:
     member = _Member(setup, task, rank=rank, gang=gang)
     with _seam.in_worker(member, _seam.Identity(setup.study, task.trial, setup.folder)):
-        outcome = loop.run(train, assembled(setup.constants, task.config), seed=task.seed)
-    if member.left:
-        return "restart"
-    if outcome.reason is None and member.step == task.inherited:
-        outcome = loop.SILENT
-    answer: str = ray.get(gang.finished.remote(rank, (task.trial, task.attempt), outcome))
-    return answer
+        return loop.run(train, assembled(setup.constants, task.config), seed=task.seed, tell=member.finish)
 
 
 def _placement_group() -> str:
@@ -125,6 +119,15 @@ class _Member:
         if decision != "continue":
             raise ReportError(decision)
         self.step, self._checkpoint = step, saved or self._checkpoint
+
+    def finish(self, outcome: Outcome) -> str:
+        """The loop is over: wait for the other ranks. Returns "next", or "restart" to make room for a new group."""
+        if self.left:
+            return "restart"
+        if outcome.reason is None and self.step == self._task.inherited:
+            outcome = loop.SILENT
+        key = (self._task.trial, self._task.attempt)
+        return str(ray.get(self._gang.finished.remote(self._rank, key, outcome)))
 
     def get_checkpoint(self) -> Any:
         """Behind `ray.train.get_checkpoint`."""

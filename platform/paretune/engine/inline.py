@@ -74,8 +74,8 @@ class InlineRun:
         _ensure_process_group()
         identity = _seam.Identity(self._setup.study, self._task.trial, self._setup.folder)
         with _seam.inline(self, identity):
-            outcome = loop.run(self._train, config, seed=self._task.seed)
-        self._messages.put(self._ended(outcome))
+            ended = loop.run(self._train, config, seed=self._task.seed, tell=self._ended)
+        self._messages.put(ended)
 
     def _ended(self, outcome: Outcome) -> Ended:
         trial, attempt = self._task.trial, self._task.attempt

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import cloudpickle
 
@@ -19,6 +19,7 @@ from paretune.engine.messages import Outcome
 from paretune.errors import DivergedError, ReportError, StarvedError, TrainableError, TrialStopped, UnsupportedError
 
 TrainFunction = Callable[[dict[str, Any]], Any]
+Told = TypeVar("Told")
 
 SILENT = Outcome("failed", "the training function returned without a single ray.train.report")
 """What a loop that came to its end, but never reported, is taken for."""
@@ -28,30 +29,38 @@ _BEHIND_S = 1.0
 """A rank that is cut off keeps quiet for so long: the rank that failed, and closed its connections, is to say why."""
 
 
-def run(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
-    """Call the training function; one that was stopped has completed what was asked of it."""
-    outcome = _outcome(train, config, seed=seed)
-    if any(sign in (outcome.reason or "") for sign in _CUT_OFF):
-        time.sleep(_BEHIND_S)
-    return outcome
+def run(train: TrainFunction, config: dict[str, Any], *, seed: int, tell: Callable[[Outcome], Told]) -> Told:
+    """Call the training function, tell how it ended, and clean the process; returns what `tell` does.
 
-
-def _outcome(train: TrainFunction, config: dict[str, Any], *, seed: int) -> Outcome:
+    A rank that is through tells before it is cleaned, and its process groups last until every rank is through: another
+    may still be about to connect to it (gloo's `new_group` returns when its own connections stand). One that failed is
+    cleaned before it tells: whoever waits for it in one of its groups is cut off, and need not be killed.
+    """
     with process.clean(seed):
-        try:
-            train(config)
-        except TrialStopped:
-            return Outcome("completed")
-        except DivergedError as error:
-            return Outcome("diverged", str(error))
-        except (ReportError, StarvedError, UnsupportedError) as error:
-            return Outcome("failed", str(error), traceback.format_exc())
-        except Exception as error:
-            line = out_of_memory.reason(error) or traceback.format_exception_only(error)[-1].strip()
-            return Outcome("failed", line, _from_user_code(error))
-        except SystemExit as error:
-            line = f"the training function called sys.exit({error.code!r})"
-            return Outcome("failed", line, traceback.format_exc())
+        outcome = _outcome(train, config)
+        if outcome.reason is None:
+            return tell(outcome)
+    if any(sign in outcome.reason for sign in _CUT_OFF):
+        time.sleep(_BEHIND_S)
+    return tell(outcome)
+
+
+def _outcome(train: TrainFunction, config: dict[str, Any]) -> Outcome:
+    """How the training function ends; one that was stopped has completed what was asked of it."""
+    try:
+        train(config)
+    except TrialStopped:
+        return Outcome("completed")
+    except DivergedError as error:
+        return Outcome("diverged", str(error))
+    except (ReportError, StarvedError, UnsupportedError) as error:
+        return Outcome("failed", str(error), traceback.format_exc())
+    except Exception as error:
+        line = out_of_memory.reason(error) or traceback.format_exception_only(error)[-1].strip()
+        return Outcome("failed", line, _from_user_code(error))
+    except SystemExit as error:
+        line = f"the training function called sys.exit({error.code!r})"
+        return Outcome("failed", line, traceback.format_exc())
     return Outcome("completed")
 
 
