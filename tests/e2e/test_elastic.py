@@ -134,6 +134,22 @@ def test_a_gang_leaves_a_node_that_is_drained_and_loses_nothing(tmp_path: Path, 
     assert len(study.trials[0].reports) == 30, "no epoch was trained twice"
 
 
+def test_a_trial_of_one_worker_leaves_a_node_that_is_drained_and_loses_nothing(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    first = cluster.add_node(num_cpus=3)  # type: ignore[no-untyped-call]
+    searching = Searching(tmp_path, epochs=20, workers=1, cpus=3, retries=0)
+    searching.wait_for(lambda reports: len(reports) >= 3)
+    second = cluster.add_node(num_cpus=3)  # type: ignore[no-untyped-call]
+    drain(cluster, first)
+    study = searching.finished()
+    cluster.remove_node(first)
+    cluster.remove_node(second)
+    (again,) = restarts(study)
+    assert again.reason == "its node is drained"
+    assert len(study.trials[0].reports) == 20, "no epoch was trained twice"
+
+
 def drain(cluster: Cluster, node: Any) -> None:
     """The notice of a preemption in two minutes."""
     command = [str(Path(sys.executable).parent / "ray"), "drain-node", "--address", cluster.address]

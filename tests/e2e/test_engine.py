@@ -15,11 +15,12 @@ import loops
 import numpy as np
 import psutil
 import pytest
+import ray.train
 import torch_trainer_loops
 
 import paretune as pt
 from paretune.log import Log
-from paretune.records import Entry
+from paretune.records import Entry, Event
 from paretune.study import StudySpec
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("free_afterwards")]
@@ -173,6 +174,24 @@ def kill_myself(config: dict[str, Any]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def test_a_worker_that_is_told_to_end_leaves_with_a_checkpoint_and_it_is_no_retry(tmp_path: Path) -> None:
+    study = search(told_to_end, tmp_path, trials=1, retries=0)
+    (trial,) = study.trials
+    assert (trial.status, trial.attempt) == ("completed", 1)
+    assert [report.step for report in trial.reports] == [1, 2, 3, 4], "no epoch was trained twice"
+    starts = [entry for entry in study.log.entries if isinstance(entry, Event) and entry.kind == "started"]
+    assert [(start.reason, start.details["checkpoint"]) for start in starts] == [
+        (None, None),
+        ("its process was sent SIGTERM", "00000/0-1"),
+    ]
+
+
+def told_to_end(config: dict[str, Any]) -> None:
+    if ray.train.get_checkpoint() is None:
+        os.kill(os.getpid(), signal.SIGTERM)
+    loops.steady(config)
+
+
 def test_trials_share_workers_but_nothing_else(tmp_path: Path) -> None:
     """The same random numbers in every study of one seed, in a gang as inline."""
     tables = [
@@ -240,9 +259,10 @@ def test_an_interrupt_ends_cleanly_and_the_study_can_go_on(tmp_path: Path) -> No
 
 def test_a_killed_gang_is_started_again_and_an_interrupted_one_goes_on(tmp_path: Path) -> None:
     """The actor between trial actor and workers dies with all of them; its trial goes on from its checkpoint, and so
-    does the one that is interrupted after it."""
+    does the one that is interrupted after it. Its workers had every CPU, and Ray's own cleaner dies as well."""
+    listener = Probe({6: _kill_gangs, 12: interrupt})
     with pytest.raises(KeyboardInterrupt):
-        run_listening(loops.steady, tmp_path, Probe({6: _kill_gangs, 12: interrupt}), workers=2, trials=8, epochs=4)
+        run_listening(loops.steady, tmp_path, listener, workers=2, trials=8, epochs=4, cpus=2)
     stopped = pt.load("study", store=tmp_path)
     assert 2 <= len(stopped.log.ended) < 8
     assert sum(trial.attempt for trial in stopped.trials) == 1
@@ -256,16 +276,17 @@ def interrupt() -> None:
 
 
 def _kill_gangs() -> None:
-    gangs = [p for p in psutil.Process().children(recursive=True) if " ".join(p.cmdline()).startswith("ray::Gang")]
-    assert gangs
-    for gang in gangs:
-        gang.kill()
+    family = {" ".join(process.cmdline()): process for process in psutil.Process().children(recursive=True)}
+    lost = [process for name, process in family.items() if name.startswith(("ray::Gang", "ray::PlacementGroupCleaner"))]
+    assert len(lost) == 2
+    for process in lost:
+        process.kill()
 
 
 def run_listening(train: Any, store: Path, listener: Probe, **settings: Any) -> pt.Study:
     from paretune import flow, study
 
-    trials, workers, epochs = settings["trials"], settings["workers"], settings["epochs"]
+    trials = settings.pop("trials")
     spec = study.build(
         {
             "name": "study",
@@ -273,7 +294,7 @@ def run_listening(train: Any, store: Path, listener: Probe, **settings: Any) -> 
             "objectives": OBJECTIVES,
             "space": SPACE,
             "search": {"algorithm": "random", "trials": trials, "seed": 3},
-            "train": {"workers": workers, "epochs": epochs},
+            "train": settings,
             "store": str(store),
         },
         where="test",

@@ -14,9 +14,10 @@ from typing import Any, cast
 
 import pytest
 from ray.train.v2._internal.execution.context import TrainContext
+from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2._internal.execution.preemption import PreemptionContext
 
-from paretune.engine import _notice, gang_worker, room, standstill
+from paretune.engine import _leftovers, _notice, gang_worker, room, standstill, train_run
 from paretune.engine import gang as gangs
 from paretune.engine.gang import Gang
 from paretune.engine.messages import Ended, Outcome, RankReport, Reported, Restarted, Setup, Straggling, Task
@@ -346,12 +347,22 @@ def test_sigterm_is_a_notice() -> None:
     try:
         _notice.SigtermIsANotice().after_init_train_context()
         os.kill(os.getpid(), signal.SIGTERM)
-        assert _notice.notice() == "its process was sent SIGTERM"
+        assert _notice.to_worker() == _notice.to_actor() == "its process was sent SIGTERM"
     finally:
         signal.signal(signal.SIGTERM, before)
         _notice._terminated.clear()
     assert "preemption_info" in PreemptionContext.__dataclass_fields__, "where Ray keeps that a node is drained"
     assert "preemption_context" in TrainContext.__dataclass_fields__
+    assert callable(_notice.state.get_draining_nodes)
+
+
+def test_rays_tables_say_who_made_a_placement_group_and_whether_it_lives() -> None:
+    group, actor = _leftovers._rows.PlacementGroupTableData(), _leftovers._rows.ActorTableData()
+    assert (group.creator_job_id, group.creator_actor_id, group.placement_group_id) == (b"", b"", b"")
+    assert (group.creator_actor_dead, group.state == group.REMOVED) == (False, False)
+    assert (actor.class_name, actor.owner_address.worker_id) == ("", b"")
+    assert callable(_leftovers.state._connect_and_get_accessor)
+    assert TrainController.__name__ == _leftovers.CONTROLLER
 
 
 def test_stacks_name_the_line_of_every_thread() -> None:
@@ -388,6 +399,7 @@ def ray_train_runs(monkeypatch: pytest.MonkeyPatch, *runs: Callable[[], None]) -
     left = Fit(list(runs))
     monkeypatch.setattr(gang_worker, "trainer", lambda *given, scratch: left)
     monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
+    monkeypatch.setattr(train_run._leftovers, "remove_lost", lambda: None)
     run = TrainRun(cast(Setup, SimpleNamespace(fresh=False)), "gang", "tests")
     left.runs[:] = [partial(each, run) if each is served_and_lost else each for each in left.runs]
     run._fit("gang", "tests")

@@ -10,6 +10,7 @@ ahead.py          suggestions prepared while trials run; serves the virtual cloc
 tune_adapters.py  Tune's searcher, scheduler, callback and stopper
 trial_actor.py    the actor behind a Tune trial
 inline.py         one worker: the loop runs in the trial actor
+gangs.py          the gangs of a study, from its beginning to its end
 gang.py           several workers: one long-lived Ray Train run for many trials
 train_run.py      the Ray Train run that holds them
 attempt.py        one attempt at a trial there: who waits, who is through
@@ -22,5 +23,6 @@ loop.py           running a user's loop, leaving the process clean
 boundary.py       what a report must be
 checkpoints.py    checkpoints in the study's folder
 _seam.py          Ray Train's private seam
+_leftovers.py     what Ray Train's runs hold, also those that are lost
 _notice.py        Ray Train's private names by which a worker learns that it is to end
 """

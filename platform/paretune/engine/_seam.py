@@ -1,8 +1,8 @@
 """Ray Train's seam: how a user's `ray.train.report`, `get_checkpoint`, `get_context` ... reach us.
 
-This module and _notice.py are the only ones that touch private Ray names; here `set_train_fn_utils`, which Ray Train's
-own local mode uses for the same purpose, and what its utilities are made of. tests/unit/test_seam.py says so when they
-move.
+This module, _notice.py and _leftovers.py are the only ones that touch private Ray names; here `set_train_fn_utils`,
+which Ray Train's own local mode uses for the same purpose, and what its utilities are made of. tests/unit/test_seam.py
+says so when they move.
 
 To a user's loop a trial is what a run of a TorchTrainer is: it has a name of its own, its checkpoints, its storage.
 What a trial cannot have (a validation run beside it, an upload function) is refused where it is asked for.

@@ -30,7 +30,7 @@ def _serve(gang: Any, rank: int, group: str, training: int) -> None:
         while True:
             asked = gang.companion.remote(rank, group)
             while not ray.wait([asked], timeout=NOTICE_S)[0]:
-                why = None if told else _notice.notice()
+                why = None if told else _notice.to_worker()
                 if why is not None:
                     ray.get(gang.leave.remote(group, f"rank {rank}: {why}"))
                     told = True

@@ -23,6 +23,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+import ray
+
 from paretune.engine import boundary, standstill
 from paretune.engine.attempt import Attempt, Loss
 from paretune.engine.messages import Decision, Message, Outcome, RankReport, Reported, Restarted, Setup, Task
@@ -72,7 +74,6 @@ class Gang:
         self._saved: list[tuple[str, Metrics]] = []  # the task's accepted checkpoints, with their reports
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._changed = asyncio.Event()
-        self._placement_groups: set[str] = set()
         self._train_run = TrainRun(setup, name, namespace)
 
     # -- called by the trial actor and the driver --------------------------------------------------------------------
@@ -123,9 +124,9 @@ class Gang:
             run.release("stop")
             await self._wait_for_change()
 
-    async def placement_groups(self) -> set[str]:
-        """The ids of the placement groups that the workers run in."""
-        return self._placement_groups
+    async def process(self) -> str:
+        """The Ray worker that this actor runs in, which has started its Ray Train run."""
+        return str(ray.get_runtime_context().get_worker_id())
 
     async def close(self) -> None:
         """Stop the task, let the workers go, and wait until Ray Train has freed what they held."""
@@ -144,7 +145,6 @@ class Gang:
             self._regroup(world)
             self._group, self._world = group, world
             self._room = Room(self._setup.cpus, self._setup.gpus)
-            self._placement_groups.add(group)
 
     async def next_task(self, rank: int, group: str) -> Task | Literal["leave"] | None:
         """The task that this rank runs next; "leave" to make room for a new group; None when it is to end."""

@@ -68,8 +68,9 @@ class Recorder:
     def suggested(self, suggestion: Suggestion) -> None:
         self.event("suggested", suggestion.id, suggestion=suggestion)
 
-    def started(self, trial: int, attempt: int, checkpoint: str | None) -> None:
-        self.event("started", trial, attempt=attempt, details={"checkpoint": checkpoint})
+    def started(self, trial: int, attempt: int, checkpoint: str | None, *, reason: str | None = None) -> None:
+        """Record that an attempt began; `reason` is what became of the worker of the one before."""
+        self.event("started", trial, attempt=attempt, reason=reason, details={"checkpoint": checkpoint})
 
     def restarted(self, message: Restarted) -> None:
         """Record that an attempt began on new workers, how many they are, and what became of those before."""

@@ -9,23 +9,17 @@ import signal
 import sys
 import tempfile
 import threading
-import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import ray
 from ray import tune
-from ray.util.placement_group import placement_group_table
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from paretune import algorithms, schedulers
 from paretune.earlier import Source
-from paretune.engine import ahead, checkpoints
+from paretune.engine import ahead, checkpoints, gangs
 from paretune.engine.brain import Brain
 from paretune.engine.course import Course
-from paretune.engine.gang import Gang
 from paretune.engine.messages import Setup
 from paretune.engine.recorder import Recorder
 from paretune.engine.resources import concurrent_trials, gpus_per_worker
@@ -42,9 +36,6 @@ from paretune.study import StudySpec
 
 if TYPE_CHECKING:
     from paretune.engine.data import Ingest
-
-_CLOSE_S = 20.0
-"""How long gangs may take to end before they are killed."""
 
 _TUNE_SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files per trial that nobody reads: the store has it all
@@ -113,8 +104,13 @@ def execute(
     queue = ahead.Ahead(depth=ahead.depth(spec.search.concurrency))
     brain = Brain(spec.search.algorithm, problem, queue, bound_regret=spec.search.regret is not None)
     try:
-        with _gangs(spec, setup, session) as gangs, _interrupts(stopper), _settings(), _scratch() as scratch:
-            _fit(spec, setup, recorder, course, brain, gangs, stopper, scratch=scratch)
+        with (
+            gangs.running(setup, session, concurrency=spec.search.concurrency) as names,
+            _interrupts(stopper),
+            _settings(),
+            _scratch() as scratch,
+        ):
+            _fit(spec, setup, recorder, course, brain, names, stopper, scratch=scratch)
         if stopper.reason is None:
             course.finish()
     finally:
@@ -131,14 +127,14 @@ def _fit(
     recorder: Recorder,
     course: Course,
     brain: Brain,
-    gangs: Sequence[str],
+    names: Sequence[str],
     stopper: StudyStopper,
     *,
     scratch: str,
 ) -> None:
-    pool = GangPool(gangs)
+    pool = GangPool(names)
     trainable: Any = tune.with_resources(
-        tune.with_parameters(TrialActor, setup=setup), _actor_resources(setup, in_gang=bool(gangs))
+        tune.with_parameters(TrialActor, setup=setup), _actor_resources(setup, in_gang=bool(names))
     )
     tune.Tuner(
         trainable,
@@ -147,7 +143,7 @@ def _fit(
             scheduler=StudyScheduler(recorder, course, pool),
             num_samples=-1,  # the searcher says when it is finished
             max_concurrent_trials=spec.search.concurrency,
-            reuse_actors=bool(gangs) or not setup.fresh,
+            reuse_actors=bool(names) or not setup.fresh,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(
@@ -170,70 +166,6 @@ def _actor_resources(setup: Setup, *, in_gang: bool) -> dict[str, float]:
     if in_gang:
         return {"memory": 1}  # one byte
     return {"CPU": setup.cpus, **({"GPU": setup.gpus} if setup.gpus else {})}
-
-
-# -- gangs -------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _gangs(spec: StudySpec, setup: Setup, session: Session) -> Iterator[list[str]]:
-    """One gang per concurrent trial, all started at the beginning, all gone at the end; none for one-worker trials."""
-    if setup.workers == 1:
-        yield []
-        return
-    run = uuid.uuid4().hex[:8]
-    names = [f"gang-{spec.name}-{run}-{i}" for i in range(spec.search.concurrency)]
-    environment = {"RAY_ADDRESS": session.address, "RAY_CHDIR_TO_TRIAL_DIR": "0"}
-    # beside the driver, whose node is the last to be lost; what asks for no CPU is placed anywhere if soft (Ray 2.60)
-    here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Gang)
-    gangs: list[Any] = [
-        actor.options(name=name, max_concurrency=1000, runtime_env={"env_vars": environment}).remote(
-            setup, name, session.namespace
-        )
-        for name in names
-    ]
-    try:
-        yield [f"{name}@{session.namespace}" for name in names]
-    finally:
-        _close(gangs)
-
-
-def _close(gangs: Sequence[Any]) -> None:
-    """End the gangs and wait until their placement groups are gone; what does not end in time is killed."""
-    groups: set[str] = set()
-    for gang in gangs:
-        groups |= _ask(gang.placement_groups.remote(), timeout_s=_CLOSE_S) or set()
-    closing = [gang.close.remote() for gang in gangs]
-    ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
-    for gang in gangs:
-        ray.kill(gang)
-    deadline = time.monotonic() + _CLOSE_S
-    while any(_state(group) not in (None, "REMOVED") for group in groups) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for group in groups:
-        if _state(group) not in (None, "REMOVED"):
-            _remove(group)
-
-
-def _ask(reference: Any, *, timeout_s: float) -> Any:
-    try:
-        return ray.get(reference, timeout=timeout_s)
-    except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
-        return None  # a gang that does not answer is killed by the caller
-
-
-def _state(group: str) -> str | None:
-    table: dict[str, Any] = placement_group_table()
-    entry = table.get(group)
-    return None if entry is None else str(entry["state"])
-
-
-def _remove(group: str) -> None:
-    from ray import PlacementGroupID
-    from ray.util.placement_group import PlacementGroup, remove_placement_group
-
-    remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(group)))
 
 
 # -- surroundings ------------------------------------------------------------------------------------------------------

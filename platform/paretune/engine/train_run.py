@@ -1,6 +1,7 @@
 """The Ray Train run behind a gang: a thread waits for it, and begins another where each trial gets fresh workers.
 
-A run that fails although its workers had come up (its own actors may be lost with a node) is begun anew as well.
+A run that fails although its workers had come up (its own actors may be lost with a node) is begun anew as well. What
+lost ones still hold of the cluster, that of this gang before it was restarted among them, is freed before.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import tempfile
 import threading
 import traceback
 
+from paretune.engine import _leftovers
 from paretune.engine.messages import Setup
 
 ATTEMPTS = 3
@@ -37,6 +39,7 @@ class TrainRun:
             while True:
                 self.served = False
                 try:
+                    _leftovers.remove_lost()
                     gang_worker.trainer(self._setup, name, namespace, scratch=scratch).fit()
                     if self.closing or not self._setup.fresh:
                         return

@@ -1,7 +1,8 @@
 """The actor behind a Tune trial: one `step` is one message of the training loop.
 
 Tune reuses it for trial after trial. With one worker the loop runs in the actor (`inline.py`), with several on a gang.
-A loop that ends, whichever way, is a finished step: Tune sees a failure only when an actor dies.
+A loop that ends, whichever way, is a finished step: Tune sees a failure only when an actor dies, or is to end soon and
+gives its trial up where that has a checkpoint.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from typing import Any, Protocol
 
 import ray
 from ray import tune
+from ray.exceptions import RayActorError
 
-from paretune.engine.messages import Ended, Message, Setup, Task
+from paretune.engine import _notice
+from paretune.engine.messages import Ended, Message, Reported, Setup, Task
 from paretune.engine.standstill import Patience
 from paretune.errors import ParetuneError
 
@@ -37,6 +40,9 @@ class TrialActor(tune.Trainable):
         self._train: Any = None
         self._task: Task = config[TASK]
         self._run: _Run | None = None
+        self._saved = False  # the loop waits at a report that came with a checkpoint
+        if setup.workers == 1:
+            _notice.heed_sigterm()
         self._patience = Patience(setup.hang_s)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -46,7 +52,14 @@ class TrialActor(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Let the loop go on to its next report or its end; the first step starts it."""
+        """Let the loop go on to its next report or its end; the first step starts it.
+
+        Raises:
+            RayActorError: this process is to end soon, which Tune takes for no failure of the trial.
+        """
+        if self._saved and (why := _notice.to_actor()) is not None:
+            self._stop()
+            raise RayActorError(error_msg=why, preempted=True)
         if self._run is None:
             self._run = self._start(self._task)
         try:
@@ -54,6 +67,7 @@ class TrialActor(tune.Trainable):
         except ParetuneError:
             self._run = None  # nothing there to be stopped: Tune ends this process, and what may hang in it
             raise
+        self._saved = self._setup.workers == 1 and isinstance(message, Reported) and message.checkpoint is not None
         done = isinstance(message, Ended)
         if done:
             self._run = None
@@ -73,7 +87,7 @@ class TrialActor(tune.Trainable):
         return InlineRun(self._setup, self._train, task, self._patience)
 
     def _stop(self) -> None:
-        run, self._run = self._run, None
+        run, self._run, self._saved = self._run, None, False
         if run is not None:
             run.stop()
 

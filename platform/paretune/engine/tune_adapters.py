@@ -8,13 +8,16 @@ StudyStopper     stop_all       a rule that is met, hours, an interrupt, a broke
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
@@ -211,6 +214,7 @@ class StudyCallback(tune.Callback):
     ) -> None:
         self._spec, self._setup, self._recorder, self._course = spec, setup, recorder, course
         self._brain, self._pool = brain, pool
+        self._lost: dict[int, str] = {}  # what became of the worker of a trial that is to start again
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         self._recorder.tell()
@@ -221,27 +225,39 @@ class StudyCallback(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         task: Task = trial.config[TASK]
-        self._recorder.started(task.trial, task.attempt, task.checkpoint)
+        self._recorder.started(task.trial, task.attempt, task.checkpoint, reason=self._lost.pop(task.trial, None))
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """The actor died and Tune will start another: it shall go on from what is recorded."""
+        """The actor died, or is to end, and Tune will start another: it shall go on from what is recorded."""
         task: Task = trial.config[TASK]
+        self._lost[task.trial] = _fate(_error(trial))
         fresh = next_task(self._spec, self._recorder.log.trials[task.trial], gang=task.gang)
         config = {**trial.config, TASK: replace(fresh, attempt=task.attempt + 1)}
         trial.set_config(config)  # type: ignore[no-untyped-call]
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         task: Task = trial.config[TASK]
-        reason = f"its actor died {self._setup.retries + 1} times (train: retries is {self._setup.retries})"
-        error = trial.get_pickled_error()
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, ParetuneError):
-            reason += f", at last: {cause.message.splitlines()[0]}"
-        text = None if error is None else str(error)
+        error = _error(trial)
+        retries, text = self._setup.retries, None if error is None else str(error)
+        reason = f"lost its worker {retries + 1} times (train: retries is {retries}), at last: {_fate(error)}"
         self._recorder.ended(
             Ended(trial=task.trial, attempt=task.attempt, status="failed", reason=reason, traceback=text)
         )
         self._pool.give_back(task.trial)
+
+
+def _error(trial: TuneTrial) -> Exception | None:
+    """What a trial's actor ended with, from the file that Tune copies to its storage when the trial is over."""
+    file: Any = trial.pickled_error_file
+    return None if file is None else cast(Exception, pickle.loads(Path(file).read_bytes()))
+
+
+def _fate(error: Exception | None) -> str:
+    """What became of a trial's worker, in one line: it says so itself unless it was killed."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, ParetuneError):
+        return cause.message.splitlines()[0]
+    return str(cause) if isinstance(cause, RayActorError) and cause.preempted else "a worker died"
 
 
 def _algorithm_failed(name: str, error: Exception) -> ParetuneError:
