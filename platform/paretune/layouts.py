@@ -3,7 +3,8 @@
     layout: {pipeline: {type: choice, options: [1, 2, 4]}, microbatches: 8, batch: batch_size}
 
 A searched entry is a parameter of the space under the name `layout.<entry>`; the loop is given all of them as
-`config["layout"]`, for `train.Layout.of(config)`. What `train.Layout` refuses on the study's workers is never proposed.
+`config["layout"]`, for `train.Layout.of(config)`. What `train.Layout` refuses on the study's workers is never proposed;
+where an attempt may have from two to four of them, what it refuses on two, three or four.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from paretune.errors import SpaceError, SpecError, nearest
 from paretune.parameters import Choice, Config, Float, Int, Parameter, Value
+from paretune.settings import TrainSettings
 from paretune.space import Space, parameter_from_dict, parameter_to_dict
 from paretune.train.layout import LOOPED, Layout, check_entry
 
@@ -27,13 +29,15 @@ _MICROBATCHES = 4  # for each worker of a pipeline, in what is named as legal: t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayoutSpec:
-    """The `layout` of a study on so many workers; a rule of its space (see `legality.Rule`).
+    """The `layout` of a study whose attempts have from `min_workers` to `workers`; a rule of its space.
 
+    See `legality.Rule`. Attempts that differ in their workers differ in `data` or `pipeline`, whichever is left out.
     `batch` names what holds the number of samples of one step over all copies of the model, each of which cuts its
     share into microbatches of equal size: a parameter, or a constant of `batch_size`. None: the loop sees to that.
     """
 
     workers: int
+    min_workers: int
     fixed: Mapping[str, Value]
     searched: Mapping[str, Parameter]
     batch: str | None = None
@@ -46,22 +50,29 @@ class LayoutSpec:
         return (self.batch, *counted) if counted and self.batch and not self.batch_size else tuple(counted)
 
     def layout(self, config: Config) -> Layout:
-        """The layout of a configuration of the space; raises SpecError for one that is refused."""
+        """The layout of a configuration of the space on all workers; raises SpecError for one that is refused."""
         return Layout.on(self.workers, entries(self.fixed, config))
 
+    def summary(self, config: Config) -> str:
+        """A layout in a few words: `data 2 to 4 x pipeline 1, ddp, bf16`."""
+        most, least = self.layout(config), Layout.on(self.min_workers, entries(self.fixed, config))
+        data, pipeline = _from_to(least.data, most.data), _from_to(least.pipeline, most.pipeline)
+        on_most = f"data {most.data} x pipeline {most.pipeline}"
+        return most.summary().replace(on_most, f"data {data} x pipeline {pipeline}", 1)
+
     def refusal(self, config: Config) -> str | None:
-        """Why the layout of a configuration is not legal; None where it is."""
-        try:
-            layout = self.layout(config)
-        except SpecError as error:
-            return error.message
-        size = self.batch_size or config.get(self.batch or "")
-        pieces = layout.data * layout.microbatches
-        if layout.pipeline > 1 and isinstance(size, int) and size % pieces:
-            return (
-                f"layout.microbatches: data x microbatches must divide {self.batch}, "
-                f"got {layout.data} x {layout.microbatches} and {size}"
-            )
+        """Why the layout of a configuration is not legal on all numbers of workers; None where it is."""
+        given, size = entries(self.fixed, config), self.batch_size or config.get(self.batch or "")
+        for workers in range(self.min_workers, self.workers + 1):
+            try:
+                layout = Layout.on(workers, given)
+            except SpecError as error:
+                return error.message
+            if layout.pipeline > 1 and isinstance(size, int) and size % (layout.data * layout.microbatches):
+                return (
+                    f"layout.microbatches: data x microbatches must divide {self.batch}, "
+                    f"got {layout.data} x {layout.microbatches} and {size}"
+                )
         return None
 
     def parameters(self) -> dict[str, Parameter]:
@@ -73,6 +84,10 @@ class LayoutSpec:
         batch = {} if self.batch is None else {"batch": self.batch}
         searched = {name: parameter_to_dict(parameter) for name, parameter in self.searched.items()}
         return {**self.fixed, **searched, **batch}
+
+
+def _from_to(low: int, high: int) -> str:
+    return str(high) if low == high else f"{low} to {high}"
 
 
 def entries(fixed: Mapping[str, Any], config: Config) -> dict[str, Any]:
@@ -89,8 +104,8 @@ def assembled(constants: Mapping[str, Any], config: Config) -> dict[str, Any]:
     return {**constants, **plain, "layout": entries(constants["layout"], config)}
 
 
-def read(given: object, *, workers: int, space: Mapping[str, Parameter], constants: Mapping[str, Any]) -> LayoutSpec:
-    """Read the section; `constants` are what the configuration holds beside the parameters of `space`.
+def read(given: object, *, train: TrainSettings, space: Mapping[str, Parameter]) -> LayoutSpec:
+    """Read the section; `train` says on how many workers, and what is constant beside the parameters of `space`.
 
     Raises:
         SpecError: an unknown entry, a value that no layout has, or nothing that is legal on so many workers.
@@ -106,10 +121,16 @@ def read(given: object, *, workers: int, space: Mapping[str, Parameter], constan
         else:
             check_entry(name, entry)
             fixed[name] = entry
-    searched = {name: _when_it_matters(name, searched, fixed, workers) for name in searched}
+    searched = {name: _when_it_matters(name, searched, fixed, train.workers) for name in searched}
     batch = given.get("batch")
-    size = _batch_size(batch, space, constants)
-    layout = LayoutSpec(workers=workers, fixed=fixed, searched=searched, batch=batch, batch_size=size)
+    layout = LayoutSpec(
+        workers=train.workers,
+        min_workers=train.min_workers,
+        fixed=fixed,
+        searched=searched,
+        batch=batch,
+        batch_size=_batch_size(batch, space, train.config),
+    )
     return _with_defaults(layout, space, _first_legal(layout, space))
 
 
@@ -203,10 +224,10 @@ def _first_legal(layout: LayoutSpec, space: Mapping[str, Parameter]) -> dict[str
         if reason is None:
             return given
         reasons[reason] = None
-    why = "; ".join(list(reasons)[:3])
+    why, workers = "; ".join(list(reasons)[:3]), _from_to(layout.min_workers, layout.workers)
     raise SpecError(
-        f"layout: nothing of what is searched is legal on {layout.workers} worker(s): {why}" if names else why,
-        hint=f"legal would be {_legal_on(layout.workers)}",
+        f"layout: nothing of what is searched is legal on {workers} worker(s): {why}" if names else why,
+        hint=f"legal would be {_legal_on(layout)}",
     )
 
 
@@ -215,7 +236,11 @@ def _default_first(parameter: Parameter) -> list[Value]:
     return sorted(_values(parameter), key=lambda value: own is not None and value != own)
 
 
-def _legal_on(workers: int) -> str:
+def _legal_on(layout: LayoutSpec) -> str:
+    workers = layout.workers
+    if layout.min_workers < workers:
+        pieces = f"with microbatches {_MICROBATCHES * workers}"
+        return f"pipeline 1, data is then what there are | data 1 {pieces}, pipeline is then what there are"
     pipelines = [p for p in range(1, workers + 1) if workers % p == 0]
     parts = [
         f"data {workers // p} x pipeline {p}" + (f" with microbatches {_MICROBATCHES * p}" if p > 1 else "")

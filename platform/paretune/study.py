@@ -70,13 +70,8 @@ class StudySpec(Strict):
             rest["objectives"] = cls._objectives(rest["objectives"]).with_limits(rest.pop("limits"))
         if rest.get("layout") is not None:
             train = TrainSettings.model_validate(rest.get("train", {}))
-            if train.elastic:
-                raise SpecError(
-                    f"layout: is for one number of workers, got train: workers: [{train.min_workers}, {train.workers}]",
-                    hint=f"workers: {train.workers}, or let the loop choose its layout by its world size",
-                )
             own = _as_space(rest["space"], ()) if rest.get("space") else None
-            layout = read_layout(rest["layout"], workers=train.workers, space=own or {}, constants=train.config)
+            layout = read_layout(rest["layout"], train=train, space=own or {})
             rest |= {"layout": layout, "space": _laid_out(own, layout)}
         if "constraints" in rest and "space" in rest:
             rest["space"] = _as_space(rest["space"], rest.pop("constraints") or ())

@@ -223,7 +223,7 @@ def resuming(config: dict[str, Any]) -> None:
 
     layers = [nn.Linear(4, 8 + config["width"] % 8), nn.Dropout(0.2), nn.Linear(8 + config["width"] % 8, 1)]
     x, y = torch.linspace(-1, 1, 64).view(16, 4), torch.linspace(0, 1, 16).view(16, 1)
-    layout = train.Layout(data=ray.train.get_context().get_world_size())
+    layout = train.Layout.of(config)
     rate = 10 ** (config["x"] - 2)
     run = train.prepare(layers, lambda p: torch.optim.AdamW(p, lr=rate), layout, loss=nn.functional.mse_loss)
     state = run.resume() or {"epoch": 0}

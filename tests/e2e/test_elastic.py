@@ -90,7 +90,9 @@ def restarts(study: pt.Study) -> list[Event]:
 
 def test_a_gang_goes_on_with_fewer_workers_and_grows_when_the_node_is_back(tmp_path: Path, cluster: Cluster) -> None:
     second = add_node(cluster)
-    searching = Searching(tmp_path, epochs=90, workers=(2, 3))
+    searching = Searching(
+        tmp_path, epochs=90, workers=(2, 3), layout={"shard": pt.Choice(["fsdp"]), "precision": "bf16"}
+    )
     searching.wait_for(lambda reports: len(reports) >= 3)
     cluster.remove_node(second, allow_graceful=False)
     searching.wait_for(lambda reports: reports[-1].metrics["world"] == 2)
@@ -99,6 +101,7 @@ def test_a_gang_goes_on_with_fewer_workers_and_grows_when_the_node_is_back(tmp_p
     cluster.remove_node(second)
     worlds = [report.metrics["world"] for report in study.trials[0].reports]
     assert [world for world, before in zip(worlds, [0, *worlds], strict=False) if world != before] == [3, 2, 3]
+    assert study.trials[0].config["layout.shard"] == "fsdp"
     fewer, more = restarts(study)
     assert str(fewer.reason).endswith(" died")
     assert fewer.details["workers"] == 2

@@ -73,9 +73,49 @@ def test_what_cannot_be_is_refused_when_the_spec_is_read(layout: Any, message: s
     assert hint is None or hint in str(caught.value.hint)
 
 
-def test_a_layout_needs_one_number_of_workers() -> None:
-    with pytest.raises(InputError, match=r"file: layout: is for one number of workers, got train: workers: \[2, 4\]"):
-        spec({"pipeline": 2, "microbatches": 8}, train={"workers": [2, 4]})
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ({"pipeline": 2, "microbatches": 8}, "file: layout.pipeline: must divide the 3 worker(s), got 2"),
+        (
+            {"data": Choice([2, 4]), "shard": "none"},
+            "file: layout: nothing of what is searched is legal on 2 to 4 worker(s): "
+            "layout.data: must divide the 3 worker(s), got 2; layout.data: must divide the 2 worker(s), got 4",
+        ),
+        (
+            {"data": 1, "microbatches": 7, "schedule": "interleaved1f1b", "stages_per_worker": 2},
+            "layout.microbatches: interleaved1f1b needs a multiple of microbatches // pipeline = 3, got 7",
+        ),
+    ],
+)
+def test_a_layout_has_to_be_legal_on_every_number_of_workers(layout: Any, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        spec(layout, train={"workers": [2, 4], "config": {"windows": 24}})
+    assert message in str(caught.value)
+    assert "legal would be pipeline 1, data is then what there are" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("layout", "searched", "summary"),
+    [
+        ({"shard": Choice(["ddp", "fsdp"])}, {"layout.shard": "fsdp"}, "data 2 to 4 x pipeline 1, fsdp"),
+        (
+            {"data": 1, "schedule": "gpipe", "microbatches": Choice([8, 16]), "batch": "windows"},
+            {"layout.microbatches": 8},
+            "data 1 x pipeline 2 to 4, gpipe, 8 microbatches",
+        ),
+    ],
+)
+def test_where_the_number_of_workers_may_change_one_degree_is_what_it_leaves(
+    layout: Any, searched: dict[str, Any], summary: str
+) -> None:
+    read = spec(layout, train={"workers": [2, 4], "config": {"windows": 24}})
+    assert read.layout is not None
+    assert read.layout.refusal(searched) is None
+    assert read.layout.summary(searched) == summary
+    assert study.build({**read.to_dict(), "store": "."}, where="file").layout == read.layout
+    entries = assembled(read.constants(), searched)["layout"]
+    assert {Layout.on(workers, entries).workers for workers in (2, 3, 4)} == {2, 3, 4}
 
 
 def test_exactly_the_layouts_of_the_workers_are_legal() -> None:

@@ -28,7 +28,7 @@ def layouts_table(spec: StudySpec, log: Log) -> Html:
     assert spec.layout is not None
     tried: defaultdict[str, list[Trial]] = defaultdict(list)
     for trial in log.ended:
-        tried[spec.layout.layout(trial.config).summary()].append(trial)
+        tried[spec.layout.summary(trial.config)].append(trial)
     chosen = {trial.id for trial in outcomes.front(spec, log)}
     completed = {trial.id for trial in outcomes.completed(spec, log)}
     fronts = {name: sum(trial.id in chosen for trial in trials) for name, trials in tried.items()}
@@ -83,7 +83,7 @@ def _short_row(spec: StudySpec, trial: Trial) -> Html:
     metrics = [_number(trial.metrics[name]) for name in spec.objectives.required]
     parameters = [_parameter(trial.config, name) for name in _plain(spec)]
     if spec.layout is not None:
-        parameters.append(element("td", spec.layout.layout(trial.config).summary()))
+        parameters.append(element("td", spec.layout.summary(trial.config)))
     return element("tr", element("th", str(trial.id), scope="row"), *metrics, *parameters, data_trial=trial.id)
 
 
