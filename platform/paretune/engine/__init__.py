@@ -13,6 +13,7 @@ inline.py         one worker: the loop runs in the trial actor
 gangs.py          the gangs of a study, from its beginning to its end
 gang.py           several workers: one long-lived Ray Train run for many trials
 train_run.py      the Ray Train run that holds them
+group.py          the workers that it has at present: whether they are to go, where they stand
 attempt.py        one attempt at a trial there: who waits, who is through
 gang_worker.py    what the workers of a gang run
 companion.py      a thread beside each of them that answers when the loop hangs

@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from paretune.engine.data import Handout
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Why a group of workers is lost; `counts` among the times that a trial may lose its workers."""
-
-    reason: str
-    traceback: str | None = None
-    counts: bool = True
-
-
 @dataclass(slots=True)
 class Attempt:
     """What a gang knows of the task it runs; `world` is its number of ranks."""

@@ -17,16 +17,15 @@ recognised by its placement group; its trial goes on as a new attempt from the l
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import ray
 
 from paretune.engine import boundary, standstill
-from paretune.engine.attempt import Attempt, Loss
+from paretune.engine.attempt import Attempt
+from paretune.engine.group import Bell, Group, Loss, Wish
 from paretune.engine.messages import Decision, Message, Outcome, RankReport, Reported, Restarted, Setup, Task
 from paretune.engine.room import Room
 from paretune.engine.train_run import TrainRun
@@ -42,15 +41,8 @@ GRACE_S = 10.0
 PLACEMENT_TIMEOUT_S = 600.0
 """How long a trial waits for workers to come up: images are pulled and nodes are started in that time."""
 
-PULSE_S = 5.0
-"""How long a companion waits at most before it asks again."""
-
 LOOK_S = 1.0
 """How often to look whether a trial has come to a standstill."""
-
-
-Wish = Literal["ask again", "stacks", "exit"]
-"""What a companion is asked for."""
 
 
 class Gang:
@@ -58,13 +50,9 @@ class Gang:
 
     def __init__(self, setup: Setup, name: str, namespace: str) -> None:
         self._setup = setup
-        self._group: str | None = None  # of the present workers, the id of their placement group
-        self._world = setup.workers
+        self._bell = Bell()  # rings when anything has changed
+        self._group = self._new_group(None, setup.workers)
         self._heard = time.monotonic()  # when a worker last called
-        self._loss: Loss | None = None  # the present workers are given up
-        self._leaving: Loss | None = None  # they are to go as soon as nothing is lost by it
-        self._enquiry: standstill.Enquiry | None = None
-        self._room = Room(setup.cpus, setup.gpus)
         self._patience = standstill.Patience(setup.hang_s)
         self._run: Attempt | None = None
         self._guard: asyncio.Task[None] | None = None
@@ -73,7 +61,6 @@ class Gang:
         self._accepted: tuple[int, str | None] = (0, None)
         self._saved: list[tuple[str, Metrics]] = []  # the task's accepted checkpoints, with their reports
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
-        self._changed = asyncio.Event()
         self._train_run = TrainRun(setup, name, namespace)
 
     # -- called by the trial actor and the driver --------------------------------------------------------------------
@@ -93,7 +80,7 @@ class Gang:
             self._accepted = (report.step, report.checkpoint or self._accepted[1])
             if report.checkpoint is not None:
                 self._saved.append((report.checkpoint, report.metrics))
-            run.left = self._leaving is not None and report.checkpoint is not None
+            run.left = self._group.leaving is not None and report.checkpoint is not None
             run.release("leave" if run.left else "continue")
         getter = asyncio.ensure_future(self._inbox.get())
         while not getter.done():
@@ -122,7 +109,7 @@ class Gang:
                 self._run = None
                 return
             run.release("stop")
-            await self._wait_for_change()
+            await self._bell.heard()
 
     async def process(self) -> str:
         """The Ray worker that this actor runs in, which has started its Ray Train run."""
@@ -132,7 +119,7 @@ class Gang:
         """Stop the task, let the workers go, and wait until Ray Train has freed what they held."""
         self._train_run.closing = True
         await self.stop_task()
-        self._change()
+        self._bell.ring()
         while self._train_run.lasts:
             await asyncio.sleep(0.05)
 
@@ -141,20 +128,19 @@ class Gang:
     async def join(self, rank: int, group: str, world: int) -> None:
         """A worker has come up, one of `world` in that placement group."""
         self._heard, self._train_run.served = time.monotonic(), True
-        if group != self._group:
-            self._regroup(world)
-            self._group, self._world = group, world
-            self._room = Room(self._setup.cpus, self._setup.gpus)
+        if group != self._group.id:
+            before, self._group = self._group, self._new_group(group, world)
+            self._go_on_after(before.replaced())
 
     async def next_task(self, rank: int, group: str) -> Task | Literal["leave"] | None:
         """The task that this rank runs next; "leave" to make room for a new group; None when it is to end."""
-        while group == self._group and not (self._train_run.closing and self._run is None):
+        while group == self._group.id and not (self._train_run.closing and self._run is None):
             run = self._run
-            if self._leaving is not None and (run is None or not run.started):
+            if self._group.leaving is not None and (run is None or not run.started):
                 return "leave"
             if run is not None and rank not in run.outcomes:
-                return run.begin(rank, self._world)
-            await self._wait_for_change()
+                return run.begin(rank, self._group.world)
+            await self._bell.heard()
         return None
 
     async def report(self, rank: int, key: tuple[int, int], report: RankReport) -> Decision | str:
@@ -210,76 +196,59 @@ class Gang:
     async def companion(self, rank: int, group: str) -> Wish:
         """What the thread beside a rank's loop is to do; it asks again at once, and by that says that it is alive."""
         self._heard = time.monotonic()
-        until = self._heard + PULSE_S
-        while (left_s := until - time.monotonic()) > 0:
-            if group != self._group or self._loss is not None:
-                return "exit"
-            if self._enquiry is not None and self._enquiry.wants(rank):
-                return "stacks"
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wait_for_change(), left_s)
-        return "ask again"
+        return await self._group.wish(rank) if group == self._group.id else "exit"
 
     async def stacks(self, rank: int, group: str, stacks: standstill.Stacks) -> None:
         """What the threads of a rank are doing, as it was asked for."""
-        if group == self._group and self._enquiry is not None:
-            self._enquiry.answer(rank, stacks)
+        if group == self._group.id:
+            self._group.answer(rank, stacks)
 
     async def leave(self, group: str, why: str) -> None:
         """A worker was told to end: the group is started anew after the next report with a checkpoint, or trial."""
-        if group == self._group and self._leaving is None:
-            self._leaving = Loss(why, counts=False)
-            self._change()
+        if group == self._group.id:
+            self._group.dismiss(why)
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _new_group(self, group: str | None, world: int) -> Group:
+        return Group(group, world, Room(self._setup.cpus, self._setup.gpus), self._bell)
 
     def _begin(self, task: Task) -> None:
         self._run = Attempt(task)
         self._guard = asyncio.ensure_future(self._watch(self._run))
-        self._change()
+        self._bell.ring()
 
     async def _watch(self, run: Attempt) -> None:
         """While the run lasts: have workers that come to a standstill end, and those leave that might be more."""
-        while self._run is run and self._loss is None:
+        while self._run is run and self._group.loss is None:
             if run.still_s > self._patience.limit_s:
                 await self._question(run)
-            small = run.started and run.world < self._setup.workers and self._leaving is None
-            if small and await self._room.has_grown():
-                more = f"the cluster has grown, there may be room for more than {run.world} workers"
-                self._leaving = Loss(more, counts=False)
+            group, small = self._group, run.started and run.world < self._setup.workers
+            if small and await group.might_be_larger():
+                group.dismiss(f"the cluster has grown, there may be room for more than {run.world} workers")
             await asyncio.sleep(LOOK_S)
 
     async def _question(self, run: Attempt) -> None:
         """Ask every rank where it stands, keep the answers, and give the workers up unless they have gone on since."""
         since, absent = run.since, run.absent
         why = standstill.told(absent, sorted(run.waiting), run.still_s)
-        found = await self._ask(run)
+        found = await self._group.stacks()
         if self._run is not run or run.since != since or not run.absent:
             return
         name = f"{run.task.trial:05d}-{run.task.attempt}.txt"
         place = await asyncio.to_thread(standstill.keep, self._setup.folder, name, why, found, run.world)
-        self._loss = Loss(f"{why}; see {place}", standstill.short(found, absent))
-        self._change()
+        self._group.give_up(Loss(f"{why}; see {place}", standstill.short(found, absent)))
 
     async def _blame(self, run: Attempt) -> None:
         """A rank has failed: of itself where all others are alive, or else because one of them is not."""
-        alive = await self._ask(run)
-        if self._run is not run or run.told_end or self._loss is not None:
+        alive = await self._group.stacks()
+        if self._run is not run or run.told_end or self._group.loss is not None:
             return
         dead = [rank for rank in run.absent if rank not in alive]
         if dead:
-            self._loss = Loss(f"rank {dead[0]} died", traceback=run.first_error)
-            self._change()
+            self._group.give_up(Loss(f"rank {dead[0]} died", traceback=run.first_error))
         else:
             self._end_others(run)
-
-    async def _ask(self, run: Attempt) -> Mapping[int, standstill.Stacks]:
-        """Where every rank stands, of those that answer."""
-        enquiry = self._enquiry = self._enquiry or standstill.Enquiry(run.world)
-        self._change()
-        found = await enquiry.answers()
-        self._enquiry = None
-        return found
 
     def _end_others(self, run: Attempt) -> None:
         """Tell how the task has ended, and give the ranks that are not through a moment."""
@@ -313,17 +282,15 @@ class Gang:
         run.through.set_result(how)
         if self._run is run:
             self._run = None
-        self._change()
+        self._bell.ring()
 
     def _tell_end(self, run: Attempt) -> None:
         end = run.end()
         if end is not None:
             self._inbox.put_nowait(end)
 
-    def _regroup(self, world: int) -> None:
+    def _go_on_after(self, loss: Loss) -> None:
         """The workers are new: what the old ones were doing is lost, their trial goes on or is given up."""
-        loss = self._loss or self._leaving or Loss("a worker died")
-        self._loss = self._leaving = None
         run = self._run
         if run is None or not run.started:
             return
@@ -332,22 +299,21 @@ class Gang:
         self._losses += loss.counts
         retries = self._setup.retries
         if run.told_end or run.cancelled:
-            self._change()
+            self._bell.ring()
         elif self._losses > retries:
             reason = f"lost its workers {self._losses} times (train: retries is {retries}), at last: {loss.reason}"
             self._inbox.put_nowait(run.failed(reason, loss.traceback))
-            self._change()
+            self._bell.ring()
         else:
             step, checkpoint = self._accepted
             task = replace(run.task, attempt=run.task.attempt + 1, step=step, checkpoint=checkpoint)
-            trial, attempt, why = task.trial, task.attempt, loss.reason
-            again = Restarted(trial=trial, attempt=attempt, checkpoint=checkpoint, reason=why, workers=world)
-            self._inbox.put_nowait(again)
+            self._inbox.put_nowait(
+                Restarted(
+                    trial=task.trial,
+                    attempt=task.attempt,
+                    checkpoint=checkpoint,
+                    reason=loss.reason,
+                    workers=self._group.world,
+                )
+            )
             self._begin(task)
-
-    def _change(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def _wait_for_change(self) -> None:
-        await self._changed.wait()
