@@ -41,7 +41,7 @@ EventKind = Literal[
 class Proposal:
     """A configuration an algorithm wants tried, and why.
 
-    `origin` says how it came about (default, initial, model, random ...). `mean` and `sd` are the surrogate's
+    `origin` says how it came about (default, middle, initial, model, random ...). `mean` and `sd` are the surrogate's
     prediction of each objective and each metric under a limit, in its own units; `fit` holds the surrogate's
     hyperparameters of each of them, for diagnosis. `notes` are whatever else the algorithm has to say: what `auto`
     chose, how far it trusts earlier studies. `fit_s` is what fitting models took, in seconds; two proposals that differ

@@ -5,10 +5,13 @@ from __future__ import annotations
 from itertools import islice
 
 import numpy as np
+import pytest
 from scipy.stats import qmc
 
-from paretune.algorithms._initial import next_initial
+import paretune as pt
+from paretune.algorithms._initial import middle, next_initial
 from paretune.algorithms._untried import first_untried, sobol_points, uniform_points, untried
+from paretune.beliefs import Normal
 from paretune.space import Choice, Config, Float, Int, Space
 
 PLANE = Space({"x": Float(0, 1), "y": Float(0, 1)})
@@ -33,6 +36,26 @@ def test_the_start_fills_the_space_better_than_chance() -> None:
     points = np.array([PLANE.encode(config) for config in walk(PLANE, 32)])
     chance = [qmc.discrepancy(np.random.default_rng(seed).random((32, 2))) for seed in range(100)]
     assert qmc.discrepancy(points) < min(chance)
+
+
+def test_the_middle_is_that_of_what_is_believed() -> None:
+    space = Space({"lr": Float(1e-5, 1e-1, log=True, prior=Normal(log10=-4, sd=0.1)), "layers": Int(1, 9)})
+    found = middle(space, set())
+    assert found is not None
+    assert found.config == {"lr": pytest.approx(1e-4), "layers": 5}
+    assert middle(space, {space.key(found.config)}) is None, "it was tried"
+
+
+def test_there_is_no_middle_beside_a_default_or_beyond_a_constraint() -> None:
+    assert middle(Space({"x": Float(0, 1, default=0.9)}), set()) is None
+    assert middle(Space({"x": Float(0, 1), "y": Float(0, 1)}, ["x + y <= 0.9"]), set()) is None
+
+
+def test_a_model_based_search_begins_in_the_middle() -> None:
+    opt = pt.Optimizer(PLANE, {"error": "minimize"}, algorithm="gp", seed=0)
+    asked = opt.ask(n=3)
+    assert [suggestion.proposal.origin for suggestion in asked] == ["middle", "initial", "initial"]
+    assert [suggestion.config for suggestion in asked] == [{"x": 0.5, "y": 0.5}, *walk(PLANE, 2)]
 
 
 def test_points_that_were_tried_elsewhere_are_left_out() -> None:

@@ -18,6 +18,7 @@ from paretune.algorithms._untried import (
     sobol_points,
     uniform_points,
 )
+from paretune.prior import drawn
 from paretune.records import Proposal
 from paretune.space import Space
 
@@ -35,6 +36,21 @@ def next_initial(space: Space, taken: set[Key], *, seed: int, trials: int) -> Pr
     if config is None:
         config = space.decode(next(islice(sequence, trials, None)))
     return Proposal(config=config, origin="initial")
+
+
+def middle(space: Space, taken: set[Key]) -> Proposal | None:
+    """The middle of a space that has no default configuration, of what is believed where anything is.
+
+    None where it was tried, breaks a constraint, or there is a default. A range is mostly put around what its author
+    has in mind: on 25 tasks of `benchmarks/optimizers` the middle is better than four fifths of the space in the mean,
+    and worse than half of it on three.
+    """
+    if space.default() is not None:
+        return None
+    config = space.decode(drawn(space, np.full(len(space), 0.5)))
+    if space.key(config) in taken or not space.legal(config):
+        return None
+    return Proposal(config=config, origin="middle")
 
 
 def next_random(space: Space, taken: set[Key], rng: np.random.Generator, *, trials: int) -> Proposal:

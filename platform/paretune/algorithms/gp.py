@@ -1,9 +1,10 @@
 """Gaussian-process Bayesian optimisation of one or several objectives.
 
-The first five trials are the space-filling start that `sobol` makes too: the default configuration, then a scrambled
-Sobol sequence; with earlier studies to learn from, some of these trials are their best configurations. From then on
-each proposal maximises the expected improvement under a Gaussian process: of the one objective, of the hypervolume with
-up to four, of a scalarisation drawn anew each time with more. See `_gp` for its parts.
+The first five trials are a space-filling start: the default configuration, or the middle of the space where it has
+none, then a scrambled Sobol sequence; with earlier studies to learn from, some of these trials are their best
+configurations. From then on each proposal maximises the expected improvement under a Gaussian process: of the one
+objective, of the hypervolume with up to four, of a scalarisation drawn anew each time with more. See `_gp` for its
+parts.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from paretune.algorithms._gp.replication import may_repeat, worth_repeating
 from paretune.algorithms._gp.settings import GP
 from paretune.algorithms._gp.table import results
 from paretune.algorithms._gp.transfer import Lessons, lessons_of
-from paretune.algorithms._initial import next_initial
+from paretune.algorithms._initial import middle, next_initial
 from paretune.algorithms._untried import Tried, sobol_points
 from paretune.errors import AlgorithmError
 from paretune.records import WHOLE, Forecast, Observation, Proposal, Suggestion
@@ -109,8 +110,10 @@ class GaussianProcess:
     ) -> Proposal:
         """The next of the start; the first ones are trained to the end where others may not be."""
         tried = self._tried.keys(history, ahead)
-        chosen = next_earlier(self._problem, history, tried, trials=trials) or next_initial(
-            self._space, tried, seed=self._seed, trials=trials
+        chosen = (
+            next_earlier(self._problem, history, tried, trials=trials)
+            or middle(self._space, tried)
+            or next_initial(self._space, tried, seed=self._seed, trials=trials)
         )
         whole = bool(self._problem.rungs) and trials < self._settings.whole
         return replace(chosen, notes=WHOLE) if whole else chosen
