@@ -18,7 +18,7 @@ from paretune.algorithms._untried import (
     sobol_points,
     uniform_points,
 )
-from paretune.prior import drawn
+from paretune.prior import believed
 from paretune.records import Proposal
 from paretune.space import Space
 
@@ -39,15 +39,16 @@ def next_initial(space: Space, taken: set[Key], *, seed: int, trials: int) -> Pr
 
 
 def middle(space: Space, taken: set[Key]) -> Proposal | None:
-    """The middle of a space that has no default configuration, of what is believed where anything is.
+    """The middle of a space about which nothing else was said.
 
-    None where it was tried, breaks a constraint, or there is a default. A range is mostly put around what its author
-    has in mind: on 25 tasks of `benchmarks/optimizers` the middle is better than four fifths of the space in the mean,
-    and worse than half of it on three.
+    None where there is a default or something is believed, and where the middle was tried or breaks a constraint. A
+    range is mostly put around what its author has in mind: on 25 tasks of `benchmarks/optimizers` the middle is better
+    than four fifths of the space in the mean, and worse than half of it on three. Where beliefs are right, half of the
+    start is near the best anyway: the median of what is believed first took 6.7 trials to a target instead of 5.2.
     """
-    if space.default() is not None:
+    if believed(space) or space.default() is not None:
         return None
-    config = space.decode(drawn(space, np.full(len(space), 0.5)))
+    config = space.filled({})
     if space.key(config) in taken or not space.legal(config):
         return None
     return Proposal(config=config, origin="middle")
