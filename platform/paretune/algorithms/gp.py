@@ -1,10 +1,9 @@
 """Gaussian-process Bayesian optimisation of one or several objectives.
 
-The first five trials are a space-filling start: the default configuration, or the middle of the space where it has
-none, then a scrambled Sobol sequence; with earlier studies to learn from, some of these trials are their best
-configurations. From then on each proposal maximises the expected improvement under a Gaussian process: of the one
-objective, of the hypervolume with up to four, of a scalarisation drawn anew each time with more. See `_gp` for its
-parts.
+The first five trials are a space-filling start: the default configuration, or else the middle of the space, then a
+scrambled Sobol sequence; with earlier studies to learn from, some of these trials are their best configurations. From
+then on each proposal maximises the expected improvement under a Gaussian process: of the one objective, of the
+hypervolume with up to four, of a scalarisation drawn anew each time with more. See `_gp` for its parts.
 """
 
 from __future__ import annotations
@@ -45,7 +44,9 @@ Array = npt.NDArray[np.float64]
 
 _INITIAL = 5
 """Trials of the space-filling start. On 25 tasks of 2 to 12 parameters, four seeds each, the mean normalised regret
-after 20 and 60 trials was .92 and .35 with 5, .98 and .38 with the rule of thumb max(5, 2d)."""
+after 20 and 60 trials was .92 and .35 with 5, .98 and .38 with the rule of thumb max(5, 2d). Beginning in the middle
+took it from .89 to .72 after 20 and from .61 to .48 after 30 (125 pairs), from .31 to .25 after 60 (75 pairs): most on
+closed forms and conditional spaces, nothing that is sure on trainings."""
 
 _ANCHORS = 128  # points that stand for the space, where an acquisition needs them: an imagined function of 128 values
 
