@@ -22,9 +22,9 @@ class Play:
         self.scheduler = schedulers.create(spec(scheduler, objectives or {"error": "minimize"}))
         self.log = Log(rungs=self.scheduler.rungs)
 
-    def suggest(self, **notes: Any) -> int:
+    def suggest(self, mean: Mapping[str, float] | None = None, **notes: Any) -> int:
         trial = len(self.log.trials)
-        proposal = Proposal(config={"x": 0.5}, origin="model", notes=notes)
+        proposal = Proposal(config={"x": 0.5}, origin="model", mean=mean, notes=notes)
         suggestion = Suggestion(id=trial, proposal=proposal, algorithm="gp", history_position=0)
         self.event("suggested", trial, suggestion=suggestion)
         self.event("started", trial)
@@ -129,6 +129,26 @@ def test_a_trial_that_cannot_become_the_best_any_more_ends() -> None:
     assert play.report(play.suggest(**certain), 1, 2.0) == "stop"
     assert play.report(play.suggest(**open_), 1, 2.0) == "continue"
     assert play.report(play.suggest(**certain), 1, 1.05) == "continue"
+
+
+@pytest.mark.parametrize("scheduler", [STOP, PROMOTE])
+def test_a_trial_that_keeps_its_promise_goes_on(scheduler: Mapping[str, Any]) -> None:
+    """Though all others are expected to end better, and better than it ever may: that was known when it was begun."""
+    ends = {rung: [{"error": 0.01 * place} for place in range(31)] for rung in (1.0, 3.0)}
+    note = Forecast({1.0: {"error": Line(1.0, 0.0, 0.1)}, 3.0: {"error": Line(2.0, 0.0, 0.1)}}, ends).note
+    play = Play(scheduler)
+    kept, broken = (play.suggest(mean={"error": 2.0}, **note) for _ in range(2))
+    assert play.report(kept, 1, 2.0) == "continue"
+    assert play.report(broken, 1, 2.1) != "continue"
+    assert play.report(kept, 3, 1.1) != "continue"
+
+
+def test_a_promise_is_kept_in_every_objective() -> None:
+    play = Play(STOP, objectives={"error": "minimize", "score": "maximize"})
+    lines = {1.0: {"error": Line(1.0, 0.0, 0.1), "score": Line(1.0, 0.0, 0.1)}}
+    note = Forecast(lines, {1.0: [{"error": 0.0, "score": 9.0}] * 3}).note
+    for error, score, decision in [(2.0, 5.0, "continue"), (2.1, 6.0, "stop"), (1.0, 4.9, "stop")]:
+        assert play.report(play.suggest(mean={"error": 2.0, "score": 5.0}, **note), 1, error, score=score) == decision
 
 
 def test_beyond_a_reference_nothing_joins_the_front() -> None:

@@ -4,6 +4,11 @@ The first five trials are a space-filling start: the default configuration, or e
 scrambled Sobol sequence; with earlier studies to learn from, some of these trials are their best configurations. From
 then on each proposal maximises the expected improvement under a Gaussian process: of the one objective, of the
 hypervolume with up to four, of a scalarisation drawn anew each time with more. See `_gp` for its parts.
+
+Where a scheduler may cut trials short, every second trial is trained whole, and comes from a model of whole trainings,
+to which lower rungs are, by turns, nothing or what earlier studies are (see `_gp.beginnings`). The others come from a
+model of all rungs at once, which forecasts how they will end (see `_gp.ladder`). So a search whose early epochs mislead
+goes on at half the pace as it would without a scheduler, and one whose early epochs tell is led by them.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.joint import FINER, TOGETHER, improved
 from paretune.algorithms._gp.knowledge import Knowledge, learn
-from paretune.algorithms._gp.ladder import Ladder
+from paretune.algorithms._gp.ladder import ENOUGH, Ladder
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
 from paretune.algorithms._gp.replication import may_repeat, worth_repeating
@@ -85,7 +90,7 @@ class GaussianProcess:
         self._encoding = Encoding(problem.space)
         self._cube = Cube(self._encoding)
         self._initial = settings.initial or _INITIAL
-        self._learnt: dict[int, tuple[list[Observation], Knowledge]] = {}  # of the last history: faster, not different
+        self._learnt: dict[tuple[int, bool], tuple[list[Observation], Knowledge]] = {}  # of the last history: for speed
         self._tried = Tried(problem.space)
         self._lessons: Lessons | None = None  # of the sources, which are fitted when first needed
 
@@ -95,41 +100,66 @@ class GaussianProcess:
     def suggest(
         self, history: Sequence[Observation], pending: Sequence[Suggestion], *, n: int, rng: np.random.Generator
     ) -> list[Proposal]:
-        learnable = len(history) >= self._initial and len(self._results(history)) >= 2
+        learnable = len(history) >= self._initial and self._known(history) >= 2
         ahead: list[Suggestion | Proposal] = list(pending)
         while (left := len(pending) + n - len(ahead)) > 0:
             trials = len(history) + len(ahead)
             if learnable:
-                together = min(left, TOGETHER) if self.joint else 1
-                ahead += self._modelled(history, [entry.config for entry in ahead], rng, n=together)
+                together = min(left, TOGETHER, self._alike(trials)) if self.joint else 1
+                proposals = self._modelled(history, [entry.config for entry in ahead], rng, n=together)
             else:
-                ahead.append(self._initially(history, ahead, trials))
+                proposals = [self._initially(history, ahead, trials)]
+            whole = self._wholly(trials) and (self._ends(history) >= ENOUGH or self._begun(history, ahead) < ENOUGH)
+            ahead += [replace(one, notes={**one.notes, **WHOLE}) if whole else one for one in proposals]
         return [entry for entry in ahead[len(pending) :] if isinstance(entry, Proposal)]
+
+    def _wholly(self, trials: int) -> bool:
+        """Whether it is a trial's turn, the next one's after so many others, to be trained whole."""
+        return bool(self._problem.rungs) and self._settings.whole > 0 and trials % self._settings.whole == 0
+
+    def _ends(self, history: Sequence[Observation]) -> int:
+        """How many ends a model of them alone has to learn from: it needs `ENOUGH`."""
+        return self._known([observation for observation in history if observation.status == "completed"])
+
+    def _begun(self, history: Sequence[Observation], ahead: Sequence[Suggestion | Proposal]) -> int:
+        """How many ends there are and will be, unless whole trainings fail."""
+        running = sum(one.status == "running" and self._wholly(one.trial) for one in history)
+        proposed = (entry.proposal if isinstance(entry, Suggestion) else entry for entry in ahead)
+        return self._ends(history) + running + sum(proposal.whole for proposal in proposed)
+
+    def _alike(self, trials: int) -> int:
+        """How many trials, the next after so many others and those after it, may come from one model."""
+        every = self._settings.whole if self._problem.rungs else 0
+        return TOGETHER if every == 0 else 1 if self._wholly(trials) else every - trials % every
+
+    def _known(self, history: Sequence[Observation]) -> int:
+        """How many results a regression may learn from."""
+        return len(results(history, self._objectives, self._problem.rungs))
 
     def _initially(
         self, history: Sequence[Observation], ahead: Sequence[Suggestion | Proposal], trials: int
     ) -> Proposal:
-        """The next of the start; the first ones are trained to the end where others may not be."""
+        """The next of the start."""
         tried = self._tried.keys(history, ahead)
-        chosen = (
+        return (
             next_earlier(self._problem, history, tried, trials=trials)
             or middle(self._space, tried)
             or next_initial(self._space, tried, seed=self._seed, trials=trials)
         )
-        whole = bool(self._problem.rungs) and trials < self._settings.whole
-        return replace(chosen, notes=WHOLE) if whole else chosen
-
-    def _results(self, history: Sequence[Observation]) -> list[Observation]:
-        return results(history, self._objectives, self._problem.rungs)
 
     def _modelled(
         self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator, *, n: int
     ) -> list[Proposal]:
         """n proposals that see the history in the same way."""
+        trials = len(history) + len(waiting)
+        turn = trials // max(n, self._settings.whole if self._problem.rungs else 1) % 2
+        whole = self._wholly(trials) and self._ends(history) >= ENOUGH
+        if whole:
+            waiting = [*waiting, *(observation.config for observation in history if observation.status == "running")]
         if len(self._objectives) > MOST:
-            return [self._scalarised(history, waiting, rng)]
+            return [self._scalarised(history, waiting, rng, whole=whole)]
         began = time.perf_counter()
-        knowledge = self._learn(history, turn=(len(history) + len(waiting)) // n % 2)
+        knowledge = self._learn(history, turn=turn, whole=whole)
         fit_s = (time.perf_counter() - began) / n
         names = self._objectives.outcome_names
         with reproducible(seed := int(rng.integers(2**31))):
@@ -148,7 +178,9 @@ class GaussianProcess:
             for one, mean_o, sd_o in zip(chosen, mean_no, sd_no, strict=True)
         ]
 
-    def _scalarised(self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator) -> Proposal:
+    def _scalarised(
+        self, history: Sequence[Observation], waiting: list[Config], rng: np.random.Generator, *, whole: bool
+    ) -> Proposal:
         weights_m = draw_weights(len(self._objectives), rng)
         with reproducible(seed := int(rng.integers(2**31))):
             began = time.perf_counter()
@@ -160,6 +192,7 @@ class GaussianProcess:
                 bend=self._settings.input_warping,
                 weights_m=weights_m,
                 rungs=self._problem.rungs,
+                whole=whole,
                 cost_aware=self._settings.cost_aware,
             )
             fit_s = time.perf_counter() - began
@@ -185,14 +218,16 @@ class GaussianProcess:
     def _trust(self, knowledge: Knowledge) -> dict[str, Any]:
         """How much each source is believed to tell of each objective, 0 to 1; nothing of those that are not.
 
-        Sources are earlier studies, and what is known of layouts.
+        Sources are earlier studies, what is known of layouts, and to whole trainings lower rungs.
         """
-        if self._lessons is None or not self._lessons.names:
+        if not (self._lessons and self._lessons.names) and not any(knowledge.trust):
             return {}
         return {"sources": dict(zip(self._objectives.names, knowledge.trust, strict=True))}
 
-    def _learn(self, history: Sequence[Observation], *, turn: int) -> Knowledge:
+    def _learn(self, history: Sequence[Observation], *, turn: int, whole: bool) -> Knowledge:
         """What the history teaches, seen in two ways by turns, because neither is the better one everywhere.
+
+        With `whole`, what the ends of whole trainings teach: by turns alone, and with what lower rungs expect.
 
         One objective is seen through a warp at turn 0: that finds the bottom of a valley in half of the trials, but
         where it is mistaken it goes on looking at the best values there are (25 tasks, 42 runs, mean normalised regret
@@ -201,10 +236,10 @@ class GaussianProcess:
         (after 60 trials of Branin-Currin, DTLZ2 and a network's loss against its cost: .03, .28, .48 by turns; .04,
         .18, .76 only near; .76, .43, .33 only from the worst; 2 to 4 seeds).
         """
-        one = len(self._objectives) == 1
-        if one and self._problem.rungs:
+        one, rungs = len(self._objectives) == 1, self._problem.rungs
+        if one and rungs and not whole:
             turn = 1
-        learnt = self._learnt.get(turn)
+        learnt = self._learnt.get((turn, whole))
         if learnt is None or learnt[0] != list(history):
             with reproducible(_FIT_SEED):
                 if self._lessons is None:
@@ -218,12 +253,14 @@ class GaussianProcess:
                     self._lessons,
                     kernel=self._settings.kernel,
                     bend=self._settings.input_warping,
-                    warp=one and turn == 0,
+                    warp=one and (turn == 0 or whole),
                     wide=turn == 1,
-                    rungs=self._problem.rungs,
+                    rungs=rungs,
+                    whole=whole,
+                    beginnings=turn == 1,
                     cost_aware=self._settings.cost_aware,
                 )
-                learnt = self._learnt[turn] = list(history), found
+                learnt = self._learnt[turn, whole] = list(history), found
         return learnt[1]
 
     def _batch(
@@ -285,7 +322,7 @@ class GaussianProcess:
             reference_m=knowledge.reference_m,
             limits_o=knowledge.limits_o,
             feasibility=knowledge.feasibility,
-            belief=belief(self._encoding, beta=self._settings.belief, results=len(self._results(history))),
+            belief=belief(self._encoding, beta=self._settings.belief, results=self._known(history)),
             cost=knowledge.cost,
             criterion=self._settings.acquisition,
             anchors_af=self._anchors(knowledge.leaders, seed) if self._settings.acquisition else None,

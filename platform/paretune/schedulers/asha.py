@@ -26,8 +26,9 @@ class AsynchronousHalving(Scheduler):
     jumps over rungs counts at the highest of them.
 
     Trials that the algorithm wants whole go on past every rung, where their results count all the same. Where it
-    forecasts the end of a training, rungs compare how trials are expected to end: one goes on when it is among the best
-    1/eta and may yet, with a chance of one in ten, be better than all others (see `Forecasts`).
+    forecasts the end of a training, rungs compare how trials are expected to end: one goes on when it keeps what it
+    promised as it was suggested, or when it is among the best 1/eta and may yet, with a chance of one in ten, be
+    better than all others (see `Forecasts`).
     """
 
     Settings = ASHA

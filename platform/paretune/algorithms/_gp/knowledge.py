@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paretune.algorithms._gp.analytic import of_failures
+from paretune.algorithms._gp.beginnings import of_beginnings
 from paretune.algorithms._gp.calibration import Manner
 from paretune.algorithms._gp.cost import Cost, learn_cost
 from paretune.algorithms._gp.encoding import Encoding
@@ -73,6 +74,8 @@ def learn(
     wide: bool = False,
     weights_m: Array | None = None,
     rungs: Sequence[float] = (),
+    whole: bool = False,
+    beginnings: bool = True,
     cost_aware: bool = False,
 ) -> Knowledge:
     """Fit the models; `history` must hold at least one result.
@@ -80,8 +83,9 @@ def learn(
     `lessons` are what earlier studies teach. With `bend` numbers may be bent; with `warp` a single objective may be
     warped; with `wide` a reference that is not given is the worst of the results; with `weights_m` the objectives are
     scalarised to one, which comes before the outcomes under a limit. With `rungs` all outcomes are those expected at
-    the highest rung that enough trials have reached, judged by all rungs of all trials (see `ladder`). With
-    `cost_aware` costs are learnt too.
+    the highest rung that enough trials have reached, judged by all rungs of all trials (see `ladder`); with `whole` the
+    ends of whole trainings alone decide, and with `beginnings` what lower rungs expect is a lesson. With `cost_aware`
+    costs are learnt too.
     """
     m, limits_o, given_m = len(objectives), objectives.limits(), objectives.reference_point()
     table = tabulate(history, objectives, encoding, rungs)
@@ -90,9 +94,12 @@ def learn(
         table = table.scalarised(weights_m, limited)
         m, limits_o, given_m = 1, np.array([np.inf, *limits_o[limited]]), np.array([np.nan])
     others = np.full(len(limits_o) - m, np.nan)  # which have no reference
+    d, lessons = len(encoding.space), lessons or Lessons()
+    if whole:
+        lessons += of_beginnings(table, dimensions=d, kernel=kernel) if beginnings else Lessons()
+        table = table.at(-1)
     keep_o = np.fmax([*given_m, *others], np.where(np.isfinite(limits_o), limits_o, np.nan))
-    X_nf, Y_no, d = table.X_nf, table.Y_rno[0], len(encoding.space)
-    lessons = lessons or Lessons()
+    X_nf, Y_no = table.X_nf, table.Y_rno[0]
     taught = max(m, lessons.outcomes)
     expected = priors(
         X_nf[: table.settled],

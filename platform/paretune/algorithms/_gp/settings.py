@@ -21,8 +21,8 @@ class GP(Settings):
     others are for one objective. `kernel` is how smooth outcomes are: `matern32` bends sharply, `rbf` has no edges.
     With `input_warping` numbers are bent where that explains the results better. `replicate` is the share of the trials
     at most that try a promising configuration again where results are noisy; 0 for never. `cost_aware` weighs what is
-    expected of a configuration against the worker-seconds that it takes. Where trials are cut short, the first `whole`
-    are trained to the end, to learn from them what lower rungs are worth.
+    expected of a configuration against the worker-seconds that it takes. Where trials may be cut short, every
+    `whole`-th one is not, and comes from a model of whole trainings; 0 for none, 1 for all.
     `batch` is how several suggestions that are asked for at once (`opt.ask(n=8)`) come about: one after the other, each
     given those before it, or as a `joint` optimum, up to eight at a time; of expected improvement, with up to four
     objectives.
@@ -37,5 +37,5 @@ class GP(Settings):
     belief: float = Field(default=10.0, ge=0, allow_inf_nan=False)
     replicate: float = Field(default=0.2, ge=0, lt=1)
     cost_aware: bool = False
-    whole: int = Field(default=4, ge=0)
+    whole: int = Field(default=2, ge=0)
     batch: Literal["sequential", "joint"] = "sequential"

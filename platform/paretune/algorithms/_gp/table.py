@@ -42,6 +42,19 @@ class Table:
     Y_rno: Array
     errors_rno: Array
 
+    def at(self, level: int) -> Table:
+        """What was seen at one rung, by its place, of the trials that got there."""
+        there_n = ~np.isnan(self.Y_rno[level]).any(axis=1)
+        return replace(
+            self,
+            configs=[config for config, there in zip(self.configs, there_n, strict=True) if there],
+            settled=int(there_n[: self.settled].sum()),
+            rungs=(),
+            X_nf=self.X_nf[there_n],
+            Y_rno=self.Y_rno[level][None, there_n],
+            errors_rno=self.errors_rno[level][None, there_n],
+        )
+
     def scalarised(self, weights_m: Array, limited_o: npt.NDArray[np.bool_]) -> Table:
         """With one outcome in place of the m objectives, before those under a limit."""
         m = len(weights_m)

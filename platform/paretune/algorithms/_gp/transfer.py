@@ -62,6 +62,9 @@ class Lessons:
         """How many outcomes, the first ones, any of them knows."""
         return max((j + 1 for of_source in self.means for j, mean in enumerate(of_source) if mean), default=0)
 
+    def __add__(self, others: Lessons) -> Lessons:
+        return Lessons((*self.names, *others.names), (*self.means, *others.means))
+
 
 def lessons_of(
     sources: Sequence[Source], objectives: Objectives, encoding: Encoding, kernel: Kernel = "matern52"
