@@ -38,13 +38,25 @@ def test_the_start_fills_the_space_better_than_chance() -> None:
 
 
 def test_the_middle_is_for_a_space_about_which_nothing_else_was_said() -> None:
-    found = middle(SMALL, set())
+    found = middle(PLANE, set(), seed=0)
     assert found is not None
-    assert found.config == {"a": "y"}
-    assert middle(SMALL, {SMALL.key(found.config)}) is None, "it was tried"
-    assert middle(Space({"x": Float(0, 1, default=0.9)}), set()) is None
-    assert middle(Space({"x": Float(0, 1, prior=Normal(mean=0.9, sd=0.1))}), set()) is None
-    assert middle(Space({"x": Float(0, 1), "y": Float(0, 1)}, ["x + y <= 0.9"]), set()) is None
+    assert found.config == {"x": 0.5, "y": 0.5}
+    assert middle(PLANE, {PLANE.key(found.config)}, seed=0) is None, "it was tried"
+    assert middle(Space({"x": Float(0, 1, default=0.9)}), set(), seed=0) is None
+    assert middle(Space({"x": Float(0, 1, prior=Normal(mean=0.9, sd=0.1))}), set(), seed=0) is None
+    assert middle(Space({"x": Float(0, 1), "y": Float(0, 1)}, ["x + y <= 0.9"]), set(), seed=0) is None
+
+
+def test_options_have_no_middle() -> None:
+    """Which branch of a tree a search begins in is left to chance, unless they have an order."""
+    assert middle(Space({"kind": Choice(["a", "b", "c"])}), set(), seed=0) is None
+    tree = Space({"kind": Choice(["a", "b", "c"]), "x": Float(0, 1, when={"kind": "b"}), "y": Float(0, 1)})
+    found = [middle(tree, set(), seed=seed) for seed in range(20)]
+    assert {one.config["kind"] for one in found if one} == {"a", "b", "c"}
+    assert all(one and one.config["y"] == 0.5 and one.config.get("x", 0.5) == 0.5 for one in found)
+    ordered = middle(Space({"size": Choice(["s", "m", "l"], ordered=True)}), set(), seed=1)
+    assert ordered is not None
+    assert ordered.config == {"size": "m"}
 
 
 def test_a_model_based_search_begins_in_the_middle() -> None:

@@ -139,11 +139,16 @@ class GaussianProcess:
     def _initially(
         self, history: Sequence[Observation], ahead: Sequence[Suggestion | Proposal], trials: int
     ) -> Proposal:
-        """The next of the start."""
+        """The next of the start.
+
+        Where trials may be cut short it has no middle: its few whole trainings are to tell of the whole space (eight
+        tasks of `benchmarks/fidelity`, ten seeds: with a middle the regret is lower by .14 after a quarter of the time,
+        and higher by .11 at the end, 95 % interval [.00, .22]).
+        """
         tried = self._tried.keys(history, ahead)
         return (
             next_earlier(self._problem, history, tried, trials=trials)
-            or middle(self._space, tried)
+            or (None if self._problem.rungs else middle(self._space, tried, seed=self._seed))
             or next_initial(self._space, tried, seed=self._seed, trials=trials)
         )
 
