@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from types import CellType
 from typing import Any
 
 import torch
@@ -15,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from paretune.train.layout import Layout
 
+_LET_GO_S = 2.0  # threads that are still busy then wait for a worker that has died
 _POWERSGD_WARM_UP = 10  # steps exchanged in full first, while gradients change fastest (Vogels et al. 2019 has none)
 
 
@@ -55,6 +59,22 @@ def shards(module: nn.Module) -> list[nn.Module]:
 def without_exchange(module: nn.Module, *, wait: bool) -> AbstractContextManager[Any]:
     """The context of a backward pass whose gradients are only added up when `wait` is true."""
     return module.no_sync() if wait and isinstance(module, DistributedDataParallel) else nullcontext()
+
+
+def let_go(module: nn.Module) -> None:
+    """Wait until the threads of the group have let go of PowerSGD's callbacks, and with them of the group.
+
+    They do so shortly after the gradients are there. Whoever lets go of a group last ends its threads and waits for
+    them, and a thread that waits for itself ends the process.
+    """
+    deadline_s = time.monotonic() + _LET_GO_S
+    for _, state in getattr(module, "_comm_hooks", ()):
+        while _in_callbacks(state) and time.monotonic() < deadline_s:
+            time.sleep(1e-3)
+
+
+def _in_callbacks(state: object) -> bool:
+    return any(isinstance(holder, CellType) for holder in gc.get_referrers(state))
 
 
 def average(tensors: Iterable[Tensor], group: dist.ProcessGroup, *, bucket_mb: float) -> None:

@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from paretune.errors import CheckpointError
-from paretune.train import gradients, open_runs, sharded
+from paretune.train import gradients, open_runs, replicas, sharded
 from paretune.train.assembly import assemble
 from paretune.train.device import training_device
 from paretune.train.health import Health
@@ -267,6 +267,8 @@ class Run:
             self.parts.undo()
             self.health.close()
             self.passes.close()
+            for module in self.parts.modules.values():
+                replicas.let_go(module)
             self.parts.modules.clear()
             try:
                 self._saver.close()
