@@ -4,13 +4,14 @@
 
 Eight workers and an invented machine, on which speed and memory follow the arithmetic only roughly: small pieces are
 slow, exchanges take time, results are noisy. `limit`: memory is reported and has a limit. `oom`: a trial beyond it
-fails and says nothing else. `known` is the search as it is, `nothing` has no prior means, `wrong` has those of layouts
+fails and says nothing else. `known` is the search as it is, `nothing` knows no figures, `wrong` has those of layouts
 drawn at random.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import math
 import statistics
@@ -23,7 +24,7 @@ import numpy as np
 
 import paretune as pt
 from paretune import study
-from paretune.algorithms._gp import analytic
+from paretune.algorithms._gp import analytic, knowledge
 from paretune.layouts import LayoutSpec
 from paretune.space import Space
 from paretune.train import Layout
@@ -127,11 +128,12 @@ def main() -> None:
     for task, figures in itertools.product(settings.tasks, settings.figures):
         results, began = [], time.perf_counter()
         for seed in range(settings.seeds):
-            nothing = mock.patch.object(analytic, "_kind", return_value=None)
-            wrong = mock.patch.multiple(Layout, **shuffled(layouts, seed))
-            with {"nothing": nothing, "wrong": wrong}.get(
-                figures, mock.patch.object(analytic, "MIXTURES", (0, 0.5, 1))
-            ):
+            with contextlib.ExitStack() as patches:
+                if figures == "nothing":
+                    patches.enter_context(mock.patch.object(analytic, "_kind", return_value=None))
+                    patches.enter_context(mock.patch.object(knowledge, "memory_shares", return_value=None))
+                elif figures == "wrong":
+                    patches.enter_context(mock.patch.multiple(Layout, **shuffled(layouts, seed)))
                 results.append(searched(task, machine, seed=seed, trials=settings.trials))
         firsts, lost = zip(*results, strict=True)
         print(

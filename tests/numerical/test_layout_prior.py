@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+import paretune as pt
 from paretune import study
-from paretune.algorithms._gp.analytic import MIXTURES, expectations, of_failures
+from paretune.algorithms._gp.analytic import MIXTURES, expectations, memory_shares
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
-from paretune.algorithms._gp.transfer import Lessons, lessons_of, priors
+from paretune.algorithms._gp.memory import Memory
+from paretune.algorithms._gp.transfer import lessons_of, priors
 from paretune.layouts import LayoutSpec
 from paretune.objective import Objectives
 from paretune.space import Config, Space
@@ -80,7 +82,7 @@ def test_the_means_are_the_figures_of_each_configuration() -> None:
 def test_where_no_layout_is_searched_nothing_is_known() -> None:
     plain = Encoding(Space({name: SPEC.space[name] for name in ("lr", "size")}))
     assert lessons_of((), AIMS, plain).means == ()
-    assert of_failures(plain) == {}
+    assert memory_shares(plain) is None
 
 
 @pytest.mark.parametrize(("truth", "believed"), [("as known", True), ("the other way", False), ("chance", False)])
@@ -102,29 +104,86 @@ def test_figures_are_believed_where_results_bear_them_out(truth: str, believed: 
         assert np.corrcoef(expected_t, speeds(laid_out)[:, 0])[0, 1] > 0.99
 
 
+LIMIT = 0.25
+
+
+def held(config: Config, layout: Layout) -> float:
+    """An invented machine's memory."""
+    return layout.states_share() + int(config["size"] or 0) / 256 * layout.activations_share()
+
+
 def test_failures_for_want_of_memory_tell_of_layouts_that_were_not_tried() -> None:
     """Out of 12 trials; those that would fail are told from those that would not better than without the figures."""
-    encoding = Encoding(SPEC.space)
-
-    def well(configs: list[Config], layouts: list[Layout]) -> np.ndarray:
-        sizes = [int(config["size"] or 0) / 256 for config in configs]
-        held = [
-            layout.states_share() + size * layout.activations_share()
-            for size, layout in zip(sizes, layouts, strict=True)
-        ]
-        return np.array(held) < 0.4
-
-    gains = []
+    encoding, gains = Encoding(SPEC.space), []
     for seed in range(6):
-        configs, layouts = drawn(12, seed=seed)
-        others, untried = drawn(300, seed=100 + seed)
-        found = of_failures(encoding)
+        tried, others = drawn(12, seed=seed), drawn(300, seed=100 + seed)
+        X_nf, X_tf = (encoding.features(configs) for configs, _ in (tried, others))
+        well_n, well_t = (
+            np.array([held(*each) < LIMIT for each in zip(*part, strict=True)]) for part in (tried, others)
+        )
         right = []
-        for lessons in (Lessons(tuple(found), tuple(found.values())), Lessons()):
-            model = Feasibility(
-                encoding.features(configs), well(configs, layouts), dimensions=len(SPEC.space), lessons=lessons
-            )
-            likely_t = model.log_probability(torch.from_numpy(encoding.features(others))).numpy() > np.log(0.5)
-            right.append(float((likely_t == well(others, untried)).mean()))
+        for shares in (memory_shares(encoding), None):
+            model = Feasibility(X_nf, well_n, dimensions=len(SPEC.space), shares=shares)
+            likely_t = model.log_probability(torch.from_numpy(X_tf)).numpy() > np.log(0.5)
+            right.append(float((likely_t == well_t).mean()))
         gains.append(right[0] - right[1])
-    assert np.mean(gains) > 0
+    assert np.mean(gains) > 0.05
+
+
+def test_what_needs_more_than_a_layout_that_failed_is_hopeless_and_what_needs_less_is_not() -> None:
+    encoding = Encoding(SPEC.space)
+    shares = memory_shares(encoding)
+    assert shares is not None
+    configs, _ = drawn(60, seed=4)
+    X_nf = encoding.features(configs)
+    states_n, activations_n = shares(torch.from_numpy(X_nf))
+    order = np.argsort(states_n + activations_n)
+    small, failed = order[10], order[40]  # the first three fit, the fourth does not
+    tried = np.array([*order[:2], small, failed])
+    memory = Memory(shares, X_nf[tried], np.array([True, True, True, False]))
+    assert memory.explained_n.tolist() == [False, False, False, True]
+    enough_n = memory.log_probability(torch.from_numpy(X_nf)).exp().numpy()
+    worse_n = (states_n >= states_n[failed]) & (activations_n >= activations_n[failed])
+    better_n = (states_n <= states_n[small]) & (activations_n <= activations_n[small])
+    assert min(worse_n.sum(), better_n.sum()) > 1
+    assert enough_n[worse_n].max() < 0.4 < 0.9 < enough_n[better_n].min()
+
+
+def test_failures_that_memory_does_not_explain_are_left_to_the_other_model() -> None:
+    """High learning rates, whatever the layout."""
+    encoding = Encoding(SPEC.space)
+    shares = memory_shares(encoding)
+    assert shares is not None
+    configs, _ = drawn(40, seed=5)
+    X_nf = encoding.features(configs)
+    rates_n = np.array([float(config["lr"] or 0) for config in configs])
+    well_n = rates_n < np.quantile(rates_n, 0.7)
+    assert Memory(shares, X_nf, well_n).explained_n.sum() <= 2
+    model = Feasibility(X_nf, well_n, dimensions=len(SPEC.space), shares=shares)
+    likely_n = model.log_probability(torch.from_numpy(X_nf)).numpy() > np.log(0.5)
+    assert (likely_n == well_n).mean() > 0.9
+
+
+def test_the_start_of_a_search_passes_over_layouts_that_cannot_fit() -> None:
+    """Once one has failed: fewer of the first five are lost than where the search knows no layouts."""
+    lost = {}
+    for known in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not known:
+                patch.setattr("paretune.algorithms._gp.knowledge.memory_shares", lambda encoding: None)
+            lost[known] = sum(lost_at_start(seed) for seed in range(8))
+    assert lost[True] < lost[False]
+
+
+def lost_at_start(seed: int) -> int:
+    assert SPEC.layout is not None
+    search, lost = pt.Optimizer(SPEC.space, {"tokens_per_s": "maximize"}, seed=seed), 0
+    for _ in range(5):
+        suggestion = search.ask()
+        layout = SPEC.layout.layout(suggestion.config)
+        if held(suggestion.config, layout) < LIMIT:
+            search.tell(suggestion, {"tokens_per_s": layout.efficiency()})
+        else:
+            search.tell(suggestion, status="failed")
+            lost += 1
+    return lost

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import count, islice
+from itertools import chain, count, islice
 
 import numpy as np
 
@@ -18,22 +18,28 @@ from paretune.algorithms._untried import (
     sobol_points,
     uniform_points,
 )
-from paretune.parameters import Choice
+from paretune.parameters import Choice, Config
 from paretune.prior import believed
 from paretune.records import Proposal
 from paretune.space import Space
 
+_HOPEFUL = 64  # points among which one that is not hopeless is looked for
 
-def next_initial(space: Space, taken: set[Key], *, seed: int, trials: int) -> Proposal:
+
+def next_initial(
+    space: Space, taken: set[Key], *, seed: int, trials: int, hopeful: Callable[[Config], bool] | None = None
+) -> Proposal:
     """The default while it is untried, else the first untried point of the sequence that belongs to `seed`.
 
-    In an exhausted space the point of the sequence whose number is `trials` is tried once more.
+    Points that are not `hopeful` come last. In an exhausted space the point of the sequence whose number is `trials` is
+    tried once more.
     """
     default = default_first(space, taken)
     if default is not None:
         return Proposal(config=default, origin="default")
     sequence = _sequence(space, seed)
-    config = first_untried(space, sequence, taken)
+    first = (x_d for x_d in islice(sequence, _HOPEFUL) if hopeful(space.decode(x_d))) if hopeful is not None else ()
+    config = first_untried(space, chain(first, sequence), taken)
     if config is None:
         config = space.decode(next(islice(sequence, trials, None)))
     return Proposal(config=config, origin="initial")
@@ -50,7 +56,7 @@ def middle(space: Space, taken: set[Key], *, seed: int) -> Proposal | None:
     ranges = [not isinstance(parameter, Choice) or parameter.ordered for parameter in space.values()]
     if believed(space) or space.default() is not None or not any(ranges):
         return None
-    config = space.decode(np.where(ranges, 0.5, next(iter(_sequence(space, seed)))))
+    config = space.decode(np.where(ranges, 0.5, next(islice(_sequence(space, seed), _HOPEFUL, None))))
     if space.key(config) in taken or not space.legal(config):
         return None
     return Proposal(config=config, origin="middle")

@@ -31,7 +31,7 @@ from paretune.algorithms._gp.cube import Cube
 from paretune.algorithms._gp.determinism import reproducible
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.joint import FINER, TOGETHER, improved
-from paretune.algorithms._gp.knowledge import Knowledge, learn
+from paretune.algorithms._gp.knowledge import Knowledge, enough_memory, learn
 from paretune.algorithms._gp.ladder import ENOUGH, Ladder
 from paretune.algorithms._gp.optimize import Candidate, Search
 from paretune.algorithms._gp.parego import MOST, draw_weights
@@ -146,10 +146,11 @@ class GaussianProcess:
         and higher by .11 at the end, 95 % interval [.00, .22]).
         """
         tried = self._tried.keys(history, ahead)
+        hopeful = enough_memory(history, self._objectives, self._encoding)
         return (
             next_earlier(self._problem, history, tried, trials=trials)
             or (None if self._problem.rungs else middle(self._space, tried, seed=self._seed))
-            or next_initial(self._space, tried, seed=self._seed, trials=trials)
+            or next_initial(self._space, tried, seed=self._seed, trials=trials, hopeful=hopeful)
         )
 
     def _modelled(

@@ -10,6 +10,7 @@ calibration       all of these, from the results up to the last round number
 kernel, process   hyperparameters and all results -> posteriors, also of what is only imagined
 prior, transfer   what earlier studies expect, as a mean known beforehand
 surrogate         the model of all outcomes
+memory            layouts and endings -> which layouts need more memory than there is
 feasibility       columns and endings -> the probability that a trial ends well
 knowledge         a history -> all of the above
 parego            more than four objectives -> one

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from paretune.algorithms._gp.encoding import Column, Encoding, nominal
+from paretune.algorithms._gp.memory import Shares
 from paretune.algorithms._gp.process import Mean
 from paretune.coordinates import Column as Coordinate
 from paretune.errors import SpecError
@@ -75,8 +76,7 @@ def expectations(objectives: Objectives, encoding: Encoding) -> dict[str, tuple[
     """The means by their names, each with one for every outcome it speaks of; none where no layout is searched."""
     found: dict[str, tuple[Mean | None, ...]] = {}
     for layout in (rule for rule in encoding.space.rules if isinstance(rule, LayoutSpec)):
-        wanted = with_parents(layout.names, encoding.space)
-        columns = tuple(column for column in encoding.columns if column.name in wanted)
+        columns = _columns(layout, encoding)
         kinds = [_kind(name, sign) for name, sign in zip(objectives.outcome_names, objectives.signs, strict=True)]
         if "throughput" in kinds:
             slow = LayoutMean(encoding, columns, layout, _slowness)
@@ -89,10 +89,19 @@ def expectations(objectives: Objectives, encoding: Encoding) -> dict[str, tuple[
     return found
 
 
-def of_failures(encoding: Encoding) -> dict[str, tuple[Mean | None, ...]]:
-    """The means of the single outcome that a trial fails, as it does for want of memory."""
-    memory = Objectives.from_dict({"peak_memory": "minimize"})
-    return expectations(memory, encoding)
+def memory_shares(encoding: Encoding) -> Shares | None:
+    """The shares of parameters and activations that a worker holds; None where no layout is searched."""
+    for layout in (rule for rule in encoding.space.rules if isinstance(rule, LayoutSpec)):
+        columns = _columns(layout, encoding)
+        states, activations = (LayoutMean(encoding, columns, layout, _memory(share)) for share in (0.0, 1.0))
+        return lambda X_tf: (states(X_tf).numpy(), activations(X_tf).numpy())
+    return None
+
+
+def _columns(layout: LayoutSpec, encoding: Encoding) -> tuple[Column, ...]:
+    """Those that decide on the layout."""
+    wanted = with_parents(layout.names, encoding.space)
+    return tuple(column for column in encoding.columns if column.name in wanted)
 
 
 def _kind(name: str, sign: float) -> str | None:

@@ -6,20 +6,23 @@ minimised values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from paretune.algorithms._gp.analytic import of_failures
+from paretune.algorithms._gp.analytic import memory_shares
 from paretune.algorithms._gp.beginnings import of_beginnings
 from paretune.algorithms._gp.calibration import Manner
 from paretune.algorithms._gp.cost import Cost, learn_cost
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
 from paretune.algorithms._gp.ladder import Ladder, climb
+from paretune.algorithms._gp.memory import Memory
 from paretune.algorithms._gp.model import Model
 from paretune.algorithms._gp.settings import Kernel
 from paretune.algorithms._gp.surrogate import fit
@@ -179,16 +182,33 @@ def _members(n: int, m: int) -> int:
     return 1 if m > 2 or n > 120 else 4 if m == 2 or n > 60 else 8
 
 
+def enough_memory(
+    history: Sequence[Observation], objectives: Objectives, encoding: Encoding
+) -> Callable[[Config], bool] | None:
+    """Whether there is probably memory enough for a configuration's layout; None while all trials have ended well."""
+    X_nf, well_n = _endings(history, objectives, encoding)
+    shares = memory_shares(encoding)
+    if well_n.all() or shares is None:
+        return None
+    memory = Memory(shares, X_nf, well_n)
+    return lambda config: memory.log_probability(torch.from_numpy(encoding.features([config]))).item() > math.log(0.5)
+
+
 def _feasibility(history: Sequence[Observation], objectives: Objectives, encoding: Encoding) -> Feasibility | None:
-    """A model of ending well, once something has not; what has not ended says nothing."""
-    ended = [observation for observation in history if observation.status in ENDINGS]
-    well_n = np.array([ended_well(observation, objectives) for observation in ended], dtype=np.bool_)
+    """A model of ending well, once something has not."""
+    X_nf, well_n = _endings(history, objectives, encoding)
     if well_n.all():
         return None
-    X_nf, lessons = encoding.features([observation.config for observation in ended]), of_failures(encoding)
-    return Feasibility(
-        X_nf, well_n, dimensions=len(encoding.space), lessons=Lessons(tuple(lessons), tuple(lessons.values()))
-    )
+    return Feasibility(X_nf, well_n, dimensions=len(encoding.space), shares=memory_shares(encoding))
+
+
+def _endings(
+    history: Sequence[Observation], objectives: Objectives, encoding: Encoding
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """The columns of what has ended, and whether it did well; what has not ended says nothing."""
+    ended = [observation for observation in history if observation.status in ENDINGS]
+    well_n = np.array([ended_well(observation, objectives) for observation in ended], dtype=np.bool_)
+    return encoding.features([observation.config for observation in ended]), well_n
 
 
 def _reference(Y_nm: Array, given_m: Array, *, wide: bool) -> Array:
