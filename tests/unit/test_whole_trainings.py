@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import paretune as pt
+from paretune.cli import main
 
 
 def blackbox(config: Mapping[str, Any], epoch: float) -> tuple[dict[str, float], float]:
@@ -71,6 +72,16 @@ def test_how_many_are_is_a_setting(tmp_path: Path, settings: dict[str, int], eve
 
 def test_without_a_scheduler_nothing_is_said_of_it(tmp_path: Path) -> None:
     assert not any(wanted(searched(tmp_path, scheduler="none", trials=7)).values())
+
+
+def test_a_trial_that_was_to_be_trained_whole_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = searched(tmp_path, trials=6)
+    whole = wanted(study)
+    for trial in whole:
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main(["show", study.name, "--trial", str(trial), "--store", str(tmp_path)])
+        assert ("it is trained whole" in capsys.readouterr().out) == whole[trial]
+    assert set(whole.values()) == {True, False}
 
 
 def test_two_objectives_have_them_too(tmp_path: Path) -> None:

@@ -237,6 +237,7 @@ def _facts(study: Study, trial: Trial, about: Sequence[Event]) -> list[tuple[str
         ("status", trial.status if trial.reason is None else f"{trial.status}: {trial.reason}"),
         ("came from", _origin(trial.suggestion)),
         *_descent(proposal.descent),
+        *([("judged", "at its end alone: it is trained whole")] if proposal.whole else []),
         ("time", f"{text.duration(trial.seconds)}, started {len(starts)} time{'' if len(starts) == 1 else 's'}"),
         *[(f"attempt {start.attempt}", f"after {start.reason}") for start in starts if start.reason is not None],
         *[(f"attempt {slow.attempt}", str(slow.reason)) for slow in about if slow.kind == "straggling"],
