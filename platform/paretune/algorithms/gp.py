@@ -139,18 +139,12 @@ class GaussianProcess:
     def _initially(
         self, history: Sequence[Observation], ahead: Sequence[Suggestion | Proposal], trials: int
     ) -> Proposal:
-        """The next of the start.
-
-        Where trials may be cut short the middle comes second, and is not trained whole: the few whole trainings are to
-        tell of the whole space (eight tasks of `benchmarks/fidelity`, 72 runs: the regret is lower by .16 after a
-        quarter of the time than without a middle, by .06 after half of it, and by .01 at the end; where the middle came
-        first it was higher by .06 at the end).
-        """
+        """The next of the start, which has no middle where trials may be cut short (see docs/decisions/0012)."""
         tried = self._tried.keys(history, ahead)
         hopeful = enough_memory(history, self._objectives, self._encoding)
         return (
             next_earlier(self._problem, history, tried, trials=trials)
-            or (None if self._wholly(trials) else middle(self._space, tried, seed=self._seed))
+            or (None if self._problem.rungs else middle(self._space, tried, seed=self._seed))
             or next_initial(self._space, tried, seed=self._seed, trials=trials, hopeful=hopeful)
         )
 
