@@ -164,6 +164,16 @@ def test_failures_that_memory_does_not_explain_are_left_to_the_other_model() -> 
     assert (likely_n == well_n).mean() > 0.9
 
 
+def test_thousands_of_failures_by_chance_are_not_taken_for_want_of_memory() -> None:
+    encoding = Encoding(SPEC.space)
+    shares = memory_shares(encoding)
+    assert shares is not None
+    X_nf = np.tile(encoding.features(drawn(100, seed=6)[0]), (30, 1))
+    memory = Memory(shares, X_nf, np.random.default_rng(0).random(len(X_nf)) < 0.5)
+    assert not memory.explained_n.any()
+    assert memory.log_probability(torch.from_numpy(X_nf)).abs().max() < 1e-6
+
+
 def test_the_start_of_a_search_passes_over_layouts_that_cannot_fit() -> None:
     """Once one has failed: fewer of the first five are lost than where the search knows no layouts."""
     lost = {}

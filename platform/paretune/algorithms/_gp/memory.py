@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import gammaln, logsumexp
+from scipy.special import expit, gammaln, logsumexp
 
 Array = npt.NDArray[np.float64]
 Shares = Callable[[torch.Tensor], tuple[Array, Array]]
@@ -44,11 +44,12 @@ class Memory:
         within_wln = log_wn[:, None, :] <= self._limit_wl[:, :, None]
         well = np.where(within_wln, 1 - _OTHERWISE, _ROUGH)
         log_wl = np.log(np.where(well_n, well, 1 - well)).sum(axis=2)
-        self._explains = float(logsumexp(log_wl) - math.log(log_wl.size))
-        self._belief_wl = np.exp(log_wl - logsumexp(log_wl))
+        belief_wl = np.exp(log_wl - logsumexp(log_wl))
+        above_wl = np.cumsum(belief_wl[:, ::-1], axis=1)[:, ::-1]  # that the mixture is right, and the limit no lower
+        self._above_wl = np.concatenate([above_wl, np.zeros((len(above_wl), 1))], axis=1)
         n, failed = len(well_n), int((~well_n).sum())
-        unrelated = float(gammaln(failed + 1) + gammaln(n - failed + 1) - gammaln(n + 2))  # any rate, equally likely
-        self._trust = 1 / (1 + math.exp(unrelated - self._explains))
+        unrelated = gammaln(failed + 1) + gammaln(n - failed + 1) - gammaln(n + 2)  # any rate, all equally likely
+        self._trust = float(expit(logsumexp(log_wl) - math.log(log_wl.size) - unrelated))
         self.explained_n = ~well_n & (self._enough(log_wn) < 0.5)
         """The failures for want of memory."""
 
@@ -63,10 +64,6 @@ class Memory:
 
     def _enough(self, log_wt: Array) -> Array:
         """P(within the limit, or memory is not what matters); shape (t,)."""
-        known_wl = np.cumsum(self._belief_wl[:, ::-1], axis=1)[:, ::-1]  # that the limit is the l-th or above
-        known_wl = np.concatenate([known_wl, np.zeros((len(known_wl), 1))], axis=1)
-        within_wt = [known_l[np.searchsorted(limit_l, log_t)] for known_l, limit_l, log_t in zip(
-            known_wl, self._limit_wl, log_wt, strict=True
-        )]  # fmt: skip
-        within_t = np.sum(within_wt, axis=0)
+        places_wt = [np.searchsorted(limit_l, log_t) for limit_l, log_t in zip(self._limit_wl, log_wt, strict=True)]
+        within_t = np.take_along_axis(self._above_wl, np.array(places_wt), axis=1).sum(axis=0)
         return np.asarray(1 - self._trust * (1 - _ROUGH) * (1 - np.minimum(within_t, 1)))
