@@ -11,7 +11,7 @@ from paretune import study
 from paretune.algorithms._gp.analytic import MIXTURES, expectations, memory_shares
 from paretune.algorithms._gp.encoding import Encoding
 from paretune.algorithms._gp.feasibility import Feasibility
-from paretune.algorithms._gp.memory import Memory
+from paretune.algorithms._gp.memory import Memory, Shares
 from paretune.algorithms._gp.transfer import lessons_of, priors
 from paretune.layouts import LayoutSpec
 from paretune.objective import Objectives
@@ -112,6 +112,13 @@ def held(config: Config, layout: Layout) -> float:
     return layout.states_share() + int(config["size"] or 0) / 256 * layout.activations_share()
 
 
+def known_shares() -> tuple[Encoding, Shares]:
+    encoding = Encoding(SPEC.space)
+    shares = memory_shares(encoding)
+    assert shares is not None
+    return encoding, shares
+
+
 def test_failures_for_want_of_memory_tell_of_layouts_that_were_not_tried() -> None:
     """Out of 12 trials; those that would fail are told from those that would not better than without the figures."""
     encoding, gains = Encoding(SPEC.space), []
@@ -131,9 +138,7 @@ def test_failures_for_want_of_memory_tell_of_layouts_that_were_not_tried() -> No
 
 
 def test_what_needs_more_than_a_layout_that_failed_is_hopeless_and_what_needs_less_is_not() -> None:
-    encoding = Encoding(SPEC.space)
-    shares = memory_shares(encoding)
-    assert shares is not None
+    encoding, shares = known_shares()
     configs, _ = drawn(60, seed=4)
     X_nf = encoding.features(configs)
     states_n, activations_n = shares(torch.from_numpy(X_nf))
@@ -151,9 +156,7 @@ def test_what_needs_more_than_a_layout_that_failed_is_hopeless_and_what_needs_le
 
 def test_failures_that_memory_does_not_explain_are_left_to_the_other_model() -> None:
     """High learning rates, whatever the layout."""
-    encoding = Encoding(SPEC.space)
-    shares = memory_shares(encoding)
-    assert shares is not None
+    encoding, shares = known_shares()
     configs, _ = drawn(40, seed=5)
     X_nf = encoding.features(configs)
     rates_n = np.array([float(config["lr"] or 0) for config in configs])
@@ -165,9 +168,7 @@ def test_failures_that_memory_does_not_explain_are_left_to_the_other_model() -> 
 
 
 def test_thousands_of_failures_by_chance_are_not_taken_for_want_of_memory() -> None:
-    encoding = Encoding(SPEC.space)
-    shares = memory_shares(encoding)
-    assert shares is not None
+    encoding, shares = known_shares()
     X_nf = np.tile(encoding.features(drawn(100, seed=6)[0]), (30, 1))
     memory = Memory(shares, X_nf, np.random.default_rng(0).random(len(X_nf)) < 0.5)
     assert not memory.explained_n.any()
