@@ -7,15 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from botorch.models.utils.gpytorch_modules import (
-    get_covar_module_with_dim_scaled_prior,
-    get_gaussian_likelihood_with_lognormal_prior,
-)
+from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
 from gpytorch.distributions import MultivariateNormal
 from gpytorch.kernels import MaternKernel
-from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
+from gpytorch.likelihoods import FixedNoiseGaussianLikelihood, GaussianLikelihood
 from gpytorch.means import ConstantMean
 from gpytorch.mlls import ExactMarginalLogLikelihood
+from gpytorch.priors import LogNormalPrior
 from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
@@ -91,7 +89,7 @@ def test_the_density_is_gpytorchs_at_any_hyperparameters(kernel: Kernel) -> None
         theirs = get_covar_module_with_dim_scaled_prior(4, use_rbf_kernel=kernel == "rbf")
         if kernel != "rbf":
             theirs.nu = SMOOTHNESS[kernel]
-        likelihood = get_gaussian_likelihood_with_lognormal_prior()
+        likelihood = GaussianLikelihood(noise_prior=LogNormalPrior(*NOISE_PRIOR))
         model = _exact(X, z_n, theirs, likelihood, theta)
         expected = ExactMarginalLogLikelihood(likelihood, model)(model(X), z_n).item()
         found = log_density(theta[None], X, z_n, dimensions=4, kernel=kernel)[0].item() / len(z_n)
